@@ -1,0 +1,1 @@
+//! The few parts of Bitcoin that mining touches.

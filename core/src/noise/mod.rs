@@ -1,0 +1,1 @@
+//! Noise NX over secp256k1 with EllSwift (spec 4).
