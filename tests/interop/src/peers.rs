@@ -1,0 +1,28 @@
+//! Where the programs of others are.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+/// The program of that name which `tools/peers` built, or why there is none.
+pub fn program(name: &str) -> Result<PathBuf, String> {
+    let directory = match env::var_os("SV2_PEERS") {
+        Some(directory) => PathBuf::from(directory),
+        None => checkout().join("target/peers"),
+    };
+    let program = directory.join("bin").join(name);
+    if program.is_file() { Ok(program) } else { Err(format!("{} is missing: run tools/peers", program.display())) }
+}
+
+/// A file of recorded chain data under `$SV2_DATA`, or why there is none.
+pub fn data(name: &str) -> Result<PathBuf, String> {
+    let Some(directory) = env::var_os("SV2_DATA") else {
+        return Err("SV2_DATA is not set".into());
+    };
+    let file = PathBuf::from(directory).join(name);
+    if file.is_file() { Ok(file) } else { Err(format!("{} is missing", file.display())) }
+}
+
+/// The root of the repository.
+pub fn checkout() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
