@@ -22,11 +22,14 @@ extern crate alloc;
 extern crate std;
 
 pub mod bitcoin;
+pub mod frame;
+pub mod message;
 pub mod noise;
 mod random;
 mod time;
+pub mod wire;
 
-pub use random::{OutOfRandomness, Random};
 #[cfg(feature = "std")]
 pub use random::SystemRandom;
+pub use random::{OutOfRandomness, Random};
 pub use time::Time;
