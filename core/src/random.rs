@@ -18,6 +18,8 @@ impl fmt::Display for OutOfRandomness {
     }
 }
 
+impl core::error::Error for OutOfRandomness {}
+
 /// The operating system's generator.
 #[cfg(feature = "std")]
 #[derive(Clone, Copy, Debug, Default)]
