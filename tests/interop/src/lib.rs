@@ -3,6 +3,7 @@
 //! | room | what it is |
 //! |---|---|
 //! | [`process`] | start a program, read its lines, wait for one of them, end it by its own id |
+//! | [`directory`] | a temporary directory that outlives a failed test |
 //! | [`peers`] | where `tools/peers` put the programs of others |
 //! | [`pool`] | SRI's `pool_sv2`: its configuration file and its process |
 //! | [`miner`] | SRI's `mining_device`, a CPU miner |
@@ -14,6 +15,7 @@
 //! failure.
 
 pub mod blocks;
+pub mod directory;
 pub mod kernel;
 pub mod miner;
 pub mod peers;

@@ -24,5 +24,6 @@ pub fn data(name: &str) -> Result<PathBuf, String> {
 
 /// The root of the repository.
 pub fn checkout() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.ancestors().nth(2).unwrap_or(package)
 }

@@ -28,7 +28,7 @@ pub const REWARD_SCRIPT: [u8; 22] =
 /// The pool makes a miner's target from this and the hash rate the miner states. A CPU's target is then far below
 /// that of regtest (nBits 0x207fffff, every second hash), so that every share is a block, and this is also the number of
 /// blocks a minute.
-pub const SHARES_PER_MINUTE: f32 = 30.0;
+pub const SHARES_PER_MINUTE: f32 = 60.0;
 
 /// A running pool.
 pub struct Pool {
@@ -78,9 +78,8 @@ impl Pool {
     /// As [`Process::wait_for`].
     pub fn wait_for_block(&mut self, timeout: Duration) -> Result<String, NotSeen> {
         self.process.wait_for("Block Found", timeout, |line| {
-            line.contains("Block Found")
-                .then(|| line.chars().rev().take(64).collect::<Vec<_>>())
-                .map(|hash| hash.into_iter().rev().collect())
+            let (_, hash) = line.split_once("Block Found!!! \u{1f4b0}")?;
+            Some(hash.to_owned())
         })
     }
 }

@@ -1,0 +1,124 @@
+//! The main job: our C++ template provider, the pool and the miner of others, and libbitcoinkernel as the judge.
+//!
+//! The provider hands templates over Noise to the pool, the miner mines through the pool, the block comes back as
+//! SubmitSolution, and every block of the provider's chain is fed to libbitcoinkernel.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use stratum_core::bitcoin::Block;
+use stratum_core::bitcoin::consensus::encode::deserialize;
+use sv2_interop::blocks::{self, HEADER_LENGTH};
+use sv2_interop::directory::TestDirectory;
+use sv2_interop::kernel::Regtest;
+use sv2_interop::pool::{self, Pool};
+use sv2_interop::provider::{self, Accepted, Provider};
+use sv2_interop::{miner, peers, skipped};
+
+/// How many blocks the miner finds before everything is stopped.
+const BLOCKS: usize = 3;
+
+struct Programs {
+    provider: PathBuf,
+    pool: PathBuf,
+    miner: PathBuf,
+}
+
+/// The three programs, or the end of the test.
+macro_rules! programs {
+    () => {
+        match (provider::program(), peers::program("pool_sv2"), peers::program("mining_device")) {
+            (Ok(provider), Ok(pool), Ok(miner)) => Programs { provider, pool, miner },
+            (Err(why), ..) | (_, Err(why), _) | (.., Err(why)) => skipped!("{why}"),
+        }
+    };
+}
+
+#[test]
+fn blocks_mined_through_a_pool_of_others_are_accepted_by_libbitcoinkernel() {
+    let programs = programs!();
+    let directory = TestDirectory::new().unwrap();
+    let (mined, file) = mine(&programs, &directory);
+
+    let chain = blocks::read(&file).unwrap();
+    let kernel = Regtest::new().unwrap();
+    let (last, before) = chain.split_last().expect("the provider wrote its chain");
+    for block in before {
+        kernel.feed(block).unwrap();
+    }
+    assert_no_bit_of_the_body_may_change(&kernel, last);
+    kernel.feed(last).unwrap();
+
+    let tip = mined.last().unwrap();
+    assert_eq!((kernel.height(), kernel.tip()), (tip.height, tip.hash.clone()));
+    assert_eq!(chain.len(), tip.height);
+    for block in &mined {
+        let found: Block = deserialize(&chain[block.height - 1]).unwrap();
+        assert_eq!(found.block_hash().to_string(), block.hash);
+        assert!(found.txdata.len() > 1, "templates are not empty");
+        assert_pays_the_pool(&found);
+    }
+}
+
+#[test]
+fn the_pool_refuses_our_provider_under_another_key() {
+    let programs = programs!();
+    let directory = TestDirectory::new().unwrap();
+    let provider = Provider::start(&programs.provider, directory.path()).unwrap();
+    let another = "9bXiEd8boQVhq7WddEcERUL5tyyJVFYdU8th3HfbNXK3Yw6GRXh";
+    assert_ne!(provider.authority_key, another);
+    let mut pool = Pool::start(&programs.pool, directory.path(), &provider.address, another).unwrap();
+    pool.process.wait_for_text("Noise handshake failed", Duration::from_secs(30)).unwrap();
+    assert!(!pool.process.lines().iter().any(|line| line.contains("NewTemplate")));
+}
+
+/// Runs the three programs until the miner has found its blocks; what the provider accepted, and its file of blocks.
+fn mine(programs: &Programs, directory: &TestDirectory) -> (Vec<Accepted>, PathBuf) {
+    let mut provider = Provider::start(&programs.provider, directory.path()).unwrap();
+    let mut pool = Pool::start(&programs.pool, directory.path(), &provider.address, &provider.authority_key).unwrap();
+    pool.wait_until_ready(Duration::from_secs(30)).unwrap();
+    let miner = miner::start(&programs.miner, directory.path(), &pool.address, pool.authority_key()).unwrap();
+
+    let mut mined: Vec<Accepted> = Vec::new();
+    for _ in 0..BLOCKS {
+        let found = pool.wait_for_block(Duration::from_secs(60)).unwrap();
+        let accepted = provider.wait_for_block(Duration::from_secs(10)).unwrap();
+        assert_eq!(accepted.hash, found, "the pool's block is the one accepted");
+        if let Some(previous) = mined.last() {
+            assert_eq!(accepted.height, previous.height + 1);
+        }
+        mined.push(accepted);
+    }
+
+    // The miner first, so that no further block is under way when the provider is stopped.
+    miner.stop().unwrap();
+    while let Ok(accepted) = provider.wait_for_block(Duration::from_millis(500)) {
+        mined.push(accepted);
+    }
+    pool.process.stop().unwrap();
+    let file = provider.blocks.clone();
+    assert!(provider.stop().unwrap(), "the provider ends cleanly upon SIGTERM");
+    (mined, file)
+}
+
+/// Everything behind the header is committed to by the header: flips bits all over it, the last one included.
+fn assert_no_bit_of_the_body_may_change(kernel: &Regtest, block: &[u8]) {
+    let body = HEADER_LENGTH * 8..block.len() * 8;
+    let step = (body.len() / 64).max(1);
+    for bit in body.rev().step_by(step) {
+        let tip = kernel.tip();
+        let falsified = blocks::with_bit_flipped(block, bit);
+        assert!(kernel.feed(&falsified).is_err(), "bit {bit} flipped, and accepted all the same");
+        assert_eq!(kernel.tip(), tip);
+    }
+}
+
+/// The reward goes to the script that the pool was told to pay, under the pool's signature.
+fn assert_pays_the_pool(block: &Block) {
+    let coinbase = &block.txdata[0];
+    let signature = pool::SIGNATURE.as_bytes();
+    let script_sig = coinbase.input[0].script_sig.as_bytes();
+    assert!(blocks::position(script_sig, signature).is_some(), "{script_sig:02x?}");
+    assert_eq!(coinbase.output[0].script_pubkey.as_bytes(), pool::REWARD_SCRIPT);
+    assert!(coinbase.output[0].value.to_sat() > 0);
+}
