@@ -77,7 +77,7 @@ impl core::error::Error for CipherError {}
 /// There is deliberately no `Clone`: two states with the same key and nonce would encrypt two messages with one
 /// keystream. The key is zeroed on drop.
 pub struct CipherState {
-    key: Zeroizing<[u8; KEY_LEN]>,
+    pub(super) key: Zeroizing<[u8; KEY_LEN]>,
     nonce: u64,
 }
 

@@ -1,8 +1,12 @@
+use alloc::string::String;
 use alloc::vec::Vec;
+
+use bitcoin_hashes::Sha256;
 
 use super::super::cipher_portable::Portable;
 #[cfg(feature = "ring")]
 use super::super::cipher_ring::Ring;
+use super::super::testing::{any_bytes, bytes};
 use super::*;
 
 const KEY: [u8; KEY_LEN] = [0x42; KEY_LEN];
@@ -97,11 +101,62 @@ fn a_payload_of_several_messages_closes_up_while_it_is_opened() {
     assert_eq!(data[..opened], payload);
 }
 
+/// One of `tests/vectors/noise/chacha20poly1305.json`.
+struct Vector {
+    source: String,
+    key: [u8; KEY_LEN],
+    nonce: [u8; NONCE_LEN],
+    ad: Vec<u8>,
+    plaintext: Vec<u8>,
+    ciphertext_sha256: [u8; 32],
+    mac: [u8; MAC_LEN],
+}
+
+fn vectors() -> Vec<Vector> {
+    let file = include_str!("../../../tests/vectors/noise/chacha20poly1305.json");
+    let file: serde_json::Value = serde_json::from_str(file).unwrap();
+    let vector = |vector: &serde_json::Value| {
+        let text = |field: &str| vector[field].as_str().unwrap();
+        let by_rule = vector["plaintext_len"].as_u64();
+        Vector {
+            source: text("source").into(),
+            key: bytes(text("key")),
+            nonce: bytes(text("nonce")),
+            ad: any_bytes(text("ad")),
+            plaintext: match by_rule {
+                Some(len) => (0..len).map(|at| ((31 * at + 7) % 251) as u8).collect(),
+                None => any_bytes(text("plaintext")),
+            },
+            ciphertext_sha256: match by_rule {
+                Some(_) => bytes(text("ciphertext_sha256")),
+                None => Sha256::hash(&any_bytes(text("ciphertext"))).to_byte_array(),
+            },
+            mac: bytes(text("mac")),
+        }
+    };
+    file["vectors"].as_array().unwrap().iter().map(vector).collect()
+}
+
 /// Runs the same checks on a backend.
 macro_rules! on_backend {
     ($name:ident, $backend:ty) => {
         mod $name {
             use super::*;
+
+            #[test]
+            fn the_published_vectors_hold() {
+                let published = vectors();
+                assert!(published.len() > 20);
+                for vector in published {
+                    let Vector { source, key, nonce, ad, plaintext, ciphertext_sha256, mac } = vector;
+                    let mut data = plaintext.clone();
+                    assert_eq!(<$backend>::seal(&key, &nonce, &ad, &mut data), Ok(mac), "{source}");
+                    assert_eq!(Sha256::hash(&data).to_byte_array(), ciphertext_sha256, "{source}");
+                    data.extend_from_slice(&mac);
+                    assert_eq!(<$backend>::open_within(&key, &nonce, &ad, &mut data, 0), Ok(plaintext.len()));
+                    assert_eq!(data[..plaintext.len()], plaintext, "{source}");
+                }
+            }
 
             #[test]
             fn a_ciphertext_opens_in_place_and_from_any_offset() {

@@ -179,7 +179,11 @@ impl EphemeralKey {
     fn generate(random: &mut dyn Random) -> Result<Self, OutOfRandomness> {
         let secret = SecretKey::generate(random)?;
         let ellswift = secret.ellswift(random)?;
-        Ok(Self { secret, ellswift, encoded: ellswift.to_array() })
+        Ok(Self::new(secret, ellswift))
+    }
+
+    fn new(secret: SecretKey, ellswift: ElligatorSwift) -> Self {
+        Self { secret, ellswift, encoded: ellswift.to_array() }
     }
 }
 
@@ -262,7 +266,15 @@ impl Responder {
         act1: &[u8; ACT1_LEN],
         random: &mut dyn Random,
     ) -> Result<([u8; ACT2_LEN], Transport), HandshakeError> {
-        let e = EphemeralKey::generate(random)?;
+        Ok(Self::answer(identity, act1, &EphemeralKey::generate(random)?)?)
+    }
+
+    /// [`respond`](Self::respond) with a given ephemeral key.
+    fn answer(
+        identity: &Identity,
+        act1: &[u8; ACT1_LEN],
+        e: &EphemeralKey,
+    ) -> Result<([u8; ACT2_LEN], Transport), CipherError> {
         let re = ElligatorSwift::from_array(*act1);
         let mut act2 = [0; ACT2_LEN];
         let (e_out, sealed) = act2.split_at_mut(ELLSWIFT_LEN);
@@ -307,3 +319,6 @@ fn without_mac<const N: usize>(opened: &[u8]) -> [u8; N] {
 #[cfg(test)]
 #[path = "handshake_tests.rs"]
 mod tests;
+#[cfg(test)]
+#[path = "handshake_vectors.rs"]
+mod vectors;

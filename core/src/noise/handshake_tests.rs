@@ -1,6 +1,6 @@
 use alloc::vec::Vec;
 
-use super::super::testing::{Counting, NOT_VALID_AFTER, Tape, VALID_FROM, authority, identity, secret_key};
+use super::super::testing::{Counting, NOT_VALID_AFTER, Tape, VALID_FROM, authority, bytes, identity, secret_key};
 use super::*;
 
 const NOW: Clock = Clock::At(VALID_FROM as u64 + 60);
@@ -141,6 +141,25 @@ fn any_64_bytes_are_an_act_1() {
         let (act2, transport) = Responder::respond(&identity, &act1, &mut Counting(100)).unwrap();
         assert_ne!(act2, [0; ACT2_LEN]);
         assert!(!transport.authenticated);
+    }
+}
+
+#[test]
+fn ecdh_is_the_v2_ecdh_of_bip_324() {
+    let file = include_str!("../../../tests/vectors/noise/bip324_ecdh.json");
+    let file: serde_json::Value = serde_json::from_str(file).unwrap();
+    let vectors = file["vectors"].as_array().unwrap();
+    assert_eq!(vectors.len(), 7);
+    for vector in vectors {
+        let text = |field: &str| vector[field].as_str().unwrap();
+        let secret = SecretKey::from_bytes(&bytes(text("secret_key"))).unwrap();
+        let ours = ElligatorSwift::from_array(bytes(text("ellswift_ours")));
+        let theirs = ElligatorSwift::from_array(bytes(text("ellswift_theirs")));
+        let shared = match vector["initiator"].as_bool().unwrap() {
+            true => ecdh(ours, theirs, &secret, Party::Initiator),
+            false => ecdh(theirs, ours, &secret, Party::Responder),
+        };
+        assert_eq!(*shared, bytes::<32>(text("shared_secret")), "{vector}");
     }
 }
 
