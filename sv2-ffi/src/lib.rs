@@ -1,1 +1,18 @@
+//! The C ABI of libsv2: one file per C object, each over the room of `sv2-core` that it is named after.
+//!
+//! `status`, `boundary` and `text` hold the plumbing: what a call returns, the fence no panic crosses, strings out.
+//! The header `include/sv2.h` is generated from here by `tools/header`; its first page states the conventions.
+#![allow(non_camel_case_types)] // the names are those of C
+#![deny(unsafe_op_in_unsafe_fn)]
 
+mod boundary;
+mod message;
+mod status;
+mod text;
+mod time;
+mod version;
+
+pub use message::*;
+pub use status::*;
+pub use time::*;
+pub use version::*;

@@ -756,7 +756,7 @@ impl sv2_provide_missing_transactions_success {
     fn read(r: &mut Reader<'_>, lists: &mut Lists) -> Result<Self, DecodeError> {
         let f = r.fixed::<4>(0)?;
         let request_id = u32::from_le_bytes([f[0], f[1], f[2], f[3]]);
-        let transaction_list = lists.transactions(|each| r.seq0_64k_b0_16m(1, each))?;
+        let transaction_list = lists.transactions(r, 1)?;
         Ok(Self { request_id, transaction_list })
     }
 
@@ -985,7 +985,7 @@ impl sv2_request_transaction_data_success {
         let f = r.fixed::<8>(0)?;
         let template_id = u64::from_le_bytes([f[0], f[1], f[2], f[3], f[4], f[5], f[6], f[7]]);
         let excess_data = sv2_bytes::borrow(r.b0_64k(1)?);
-        let transaction_list = lists.transactions(|each| r.seq0_64k_b0_16m(2, each))?;
+        let transaction_list = lists.transactions(r, 2)?;
         Ok(Self { template_id, excess_data, transaction_list })
     }
 
@@ -1043,232 +1043,279 @@ impl sv2_submit_solution {
 
 /// Decodes the message that `tag` names from `payload` into `to`; gives what follows its last field, or nothing if the
 /// tag is not known.
+///
+/// # Safety
+/// `to` is valid for writing; it is written only on success.
 #[inline]
-pub(super) fn decode<'a>(
+pub(super) unsafe fn decode<'a>(
     tag: u32,
     payload: &'a [u8],
     lists: &mut Lists,
-    to: &mut sv2_message_as,
+    to: *mut sv2_message_as,
 ) -> Result<Option<&'a [u8]>, DecodeError> {
     match tag {
         0x00 => {
             let mut r = Reader::new(core_message::SetupConnection::SHAPE, payload);
-            to.setup_connection = sv2_setup_connection::read(&mut r, lists)?;
+            let message = sv2_setup_connection::read(&mut r, lists)?;
+            unsafe { (&raw mut (*to).setup_connection).write(message) };
             Ok(Some(r.rest()))
         }
         0x01 => {
             let mut r = Reader::new(core_message::SetupConnectionSuccess::SHAPE, payload);
-            to.setup_connection_success = sv2_setup_connection_success::read(&mut r, lists)?;
+            let message = sv2_setup_connection_success::read(&mut r, lists)?;
+            unsafe { (&raw mut (*to).setup_connection_success).write(message) };
             Ok(Some(r.rest()))
         }
         0x02 => {
             let mut r = Reader::new(core_message::SetupConnectionError::SHAPE, payload);
-            to.setup_connection_error = sv2_setup_connection_error::read(&mut r, lists)?;
+            let message = sv2_setup_connection_error::read(&mut r, lists)?;
+            unsafe { (&raw mut (*to).setup_connection_error).write(message) };
             Ok(Some(r.rest()))
         }
         0x03 => {
             let mut r = Reader::new(core_message::ChannelEndpointChanged::SHAPE, payload);
-            to.channel_endpoint_changed = sv2_channel_endpoint_changed::read(&mut r, lists)?;
+            let message = sv2_channel_endpoint_changed::read(&mut r, lists)?;
+            unsafe { (&raw mut (*to).channel_endpoint_changed).write(message) };
             Ok(Some(r.rest()))
         }
         0x04 => {
             let mut r = Reader::new(core_message::Reconnect::SHAPE, payload);
-            to.reconnect = sv2_reconnect::read(&mut r, lists)?;
+            let message = sv2_reconnect::read(&mut r, lists)?;
+            unsafe { (&raw mut (*to).reconnect).write(message) };
             Ok(Some(r.rest()))
         }
         0x100 => {
             let mut r = Reader::new(core_message::RequestExtensions::SHAPE, payload);
-            to.request_extensions = sv2_request_extensions::read(&mut r, lists)?;
+            let message = sv2_request_extensions::read(&mut r, lists)?;
+            unsafe { (&raw mut (*to).request_extensions).write(message) };
             Ok(Some(r.rest()))
         }
         0x101 => {
             let mut r = Reader::new(core_message::RequestExtensionsSuccess::SHAPE, payload);
-            to.request_extensions_success = sv2_request_extensions_success::read(&mut r, lists)?;
+            let message = sv2_request_extensions_success::read(&mut r, lists)?;
+            unsafe { (&raw mut (*to).request_extensions_success).write(message) };
             Ok(Some(r.rest()))
         }
         0x102 => {
             let mut r = Reader::new(core_message::RequestExtensionsError::SHAPE, payload);
-            to.request_extensions_error = sv2_request_extensions_error::read(&mut r, lists)?;
+            let message = sv2_request_extensions_error::read(&mut r, lists)?;
+            unsafe { (&raw mut (*to).request_extensions_error).write(message) };
             Ok(Some(r.rest()))
         }
         0x10 => {
             let mut r = Reader::new(core_message::OpenStandardMiningChannel::SHAPE, payload);
-            to.open_standard_mining_channel = sv2_open_standard_mining_channel::read(&mut r, lists)?;
+            let message = sv2_open_standard_mining_channel::read(&mut r, lists)?;
+            unsafe { (&raw mut (*to).open_standard_mining_channel).write(message) };
             Ok(Some(r.rest()))
         }
         0x11 => {
             let mut r = Reader::new(core_message::OpenStandardMiningChannelSuccess::SHAPE, payload);
-            to.open_standard_mining_channel_success = sv2_open_standard_mining_channel_success::read(&mut r, lists)?;
+            let message = sv2_open_standard_mining_channel_success::read(&mut r, lists)?;
+            unsafe { (&raw mut (*to).open_standard_mining_channel_success).write(message) };
             Ok(Some(r.rest()))
         }
         0x12 => {
             let mut r = Reader::new(core_message::OpenMiningChannelError::SHAPE, payload);
-            to.open_mining_channel_error = sv2_open_mining_channel_error::read(&mut r, lists)?;
+            let message = sv2_open_mining_channel_error::read(&mut r, lists)?;
+            unsafe { (&raw mut (*to).open_mining_channel_error).write(message) };
             Ok(Some(r.rest()))
         }
         0x13 => {
             let mut r = Reader::new(core_message::OpenExtendedMiningChannel::SHAPE, payload);
-            to.open_extended_mining_channel = sv2_open_extended_mining_channel::read(&mut r, lists)?;
+            let message = sv2_open_extended_mining_channel::read(&mut r, lists)?;
+            unsafe { (&raw mut (*to).open_extended_mining_channel).write(message) };
             Ok(Some(r.rest()))
         }
         0x14 => {
             let mut r = Reader::new(core_message::OpenExtendedMiningChannelSuccess::SHAPE, payload);
-            to.open_extended_mining_channel_success = sv2_open_extended_mining_channel_success::read(&mut r, lists)?;
+            let message = sv2_open_extended_mining_channel_success::read(&mut r, lists)?;
+            unsafe { (&raw mut (*to).open_extended_mining_channel_success).write(message) };
             Ok(Some(r.rest()))
         }
         0x15 => {
             let mut r = Reader::new(core_message::NewMiningJob::SHAPE, payload);
-            to.new_mining_job = sv2_new_mining_job::read(&mut r, lists)?;
+            let message = sv2_new_mining_job::read(&mut r, lists)?;
+            unsafe { (&raw mut (*to).new_mining_job).write(message) };
             Ok(Some(r.rest()))
         }
         0x16 => {
             let mut r = Reader::new(core_message::UpdateChannel::SHAPE, payload);
-            to.update_channel = sv2_update_channel::read(&mut r, lists)?;
+            let message = sv2_update_channel::read(&mut r, lists)?;
+            unsafe { (&raw mut (*to).update_channel).write(message) };
             Ok(Some(r.rest()))
         }
         0x17 => {
             let mut r = Reader::new(core_message::UpdateChannelError::SHAPE, payload);
-            to.update_channel_error = sv2_update_channel_error::read(&mut r, lists)?;
+            let message = sv2_update_channel_error::read(&mut r, lists)?;
+            unsafe { (&raw mut (*to).update_channel_error).write(message) };
             Ok(Some(r.rest()))
         }
         0x18 => {
             let mut r = Reader::new(core_message::CloseChannel::SHAPE, payload);
-            to.close_channel = sv2_close_channel::read(&mut r, lists)?;
+            let message = sv2_close_channel::read(&mut r, lists)?;
+            unsafe { (&raw mut (*to).close_channel).write(message) };
             Ok(Some(r.rest()))
         }
         0x19 => {
             let mut r = Reader::new(core_message::SetExtranoncePrefix::SHAPE, payload);
-            to.set_extranonce_prefix = sv2_set_extranonce_prefix::read(&mut r, lists)?;
+            let message = sv2_set_extranonce_prefix::read(&mut r, lists)?;
+            unsafe { (&raw mut (*to).set_extranonce_prefix).write(message) };
             Ok(Some(r.rest()))
         }
         0x1a => {
             let mut r = Reader::new(core_message::SubmitSharesStandard::SHAPE, payload);
-            to.submit_shares_standard = sv2_submit_shares_standard::read(&mut r, lists)?;
+            let message = sv2_submit_shares_standard::read(&mut r, lists)?;
+            unsafe { (&raw mut (*to).submit_shares_standard).write(message) };
             Ok(Some(r.rest()))
         }
         0x1b => {
             let mut r = Reader::new(core_message::SubmitSharesExtended::SHAPE, payload);
-            to.submit_shares_extended = sv2_submit_shares_extended::read(&mut r, lists)?;
+            let message = sv2_submit_shares_extended::read(&mut r, lists)?;
+            unsafe { (&raw mut (*to).submit_shares_extended).write(message) };
             Ok(Some(r.rest()))
         }
         0x1c => {
             let mut r = Reader::new(core_message::SubmitSharesSuccess::SHAPE, payload);
-            to.submit_shares_success = sv2_submit_shares_success::read(&mut r, lists)?;
+            let message = sv2_submit_shares_success::read(&mut r, lists)?;
+            unsafe { (&raw mut (*to).submit_shares_success).write(message) };
             Ok(Some(r.rest()))
         }
         0x1d => {
             let mut r = Reader::new(core_message::SubmitSharesError::SHAPE, payload);
-            to.submit_shares_error = sv2_submit_shares_error::read(&mut r, lists)?;
+            let message = sv2_submit_shares_error::read(&mut r, lists)?;
+            unsafe { (&raw mut (*to).submit_shares_error).write(message) };
             Ok(Some(r.rest()))
         }
         0x1f => {
             let mut r = Reader::new(core_message::NewExtendedMiningJob::SHAPE, payload);
-            to.new_extended_mining_job = sv2_new_extended_mining_job::read(&mut r, lists)?;
+            let message = sv2_new_extended_mining_job::read(&mut r, lists)?;
+            unsafe { (&raw mut (*to).new_extended_mining_job).write(message) };
             Ok(Some(r.rest()))
         }
         0x20 => {
             let mut r = Reader::new(core_message::SetNewPrevHash::SHAPE, payload);
-            to.set_new_prev_hash = sv2_set_new_prev_hash::read(&mut r, lists)?;
+            let message = sv2_set_new_prev_hash::read(&mut r, lists)?;
+            unsafe { (&raw mut (*to).set_new_prev_hash).write(message) };
             Ok(Some(r.rest()))
         }
         0x21 => {
             let mut r = Reader::new(core_message::SetTarget::SHAPE, payload);
-            to.set_target = sv2_set_target::read(&mut r, lists)?;
+            let message = sv2_set_target::read(&mut r, lists)?;
+            unsafe { (&raw mut (*to).set_target).write(message) };
             Ok(Some(r.rest()))
         }
         0x22 => {
             let mut r = Reader::new(core_message::SetCustomMiningJob::SHAPE, payload);
-            to.set_custom_mining_job = sv2_set_custom_mining_job::read(&mut r, lists)?;
+            let message = sv2_set_custom_mining_job::read(&mut r, lists)?;
+            unsafe { (&raw mut (*to).set_custom_mining_job).write(message) };
             Ok(Some(r.rest()))
         }
         0x23 => {
             let mut r = Reader::new(core_message::SetCustomMiningJobSuccess::SHAPE, payload);
-            to.set_custom_mining_job_success = sv2_set_custom_mining_job_success::read(&mut r, lists)?;
+            let message = sv2_set_custom_mining_job_success::read(&mut r, lists)?;
+            unsafe { (&raw mut (*to).set_custom_mining_job_success).write(message) };
             Ok(Some(r.rest()))
         }
         0x24 => {
             let mut r = Reader::new(core_message::SetCustomMiningJobError::SHAPE, payload);
-            to.set_custom_mining_job_error = sv2_set_custom_mining_job_error::read(&mut r, lists)?;
+            let message = sv2_set_custom_mining_job_error::read(&mut r, lists)?;
+            unsafe { (&raw mut (*to).set_custom_mining_job_error).write(message) };
             Ok(Some(r.rest()))
         }
         0x25 => {
             let mut r = Reader::new(core_message::SetGroupChannel::SHAPE, payload);
-            to.set_group_channel = sv2_set_group_channel::read(&mut r, lists)?;
+            let message = sv2_set_group_channel::read(&mut r, lists)?;
+            unsafe { (&raw mut (*to).set_group_channel).write(message) };
             Ok(Some(r.rest()))
         }
         0x50 => {
             let mut r = Reader::new(core_message::AllocateMiningJobToken::SHAPE, payload);
-            to.allocate_mining_job_token = sv2_allocate_mining_job_token::read(&mut r, lists)?;
+            let message = sv2_allocate_mining_job_token::read(&mut r, lists)?;
+            unsafe { (&raw mut (*to).allocate_mining_job_token).write(message) };
             Ok(Some(r.rest()))
         }
         0x51 => {
             let mut r = Reader::new(core_message::AllocateMiningJobTokenSuccess::SHAPE, payload);
-            to.allocate_mining_job_token_success = sv2_allocate_mining_job_token_success::read(&mut r, lists)?;
+            let message = sv2_allocate_mining_job_token_success::read(&mut r, lists)?;
+            unsafe { (&raw mut (*to).allocate_mining_job_token_success).write(message) };
             Ok(Some(r.rest()))
         }
         0x55 => {
             let mut r = Reader::new(core_message::ProvideMissingTransactions::SHAPE, payload);
-            to.provide_missing_transactions = sv2_provide_missing_transactions::read(&mut r, lists)?;
+            let message = sv2_provide_missing_transactions::read(&mut r, lists)?;
+            unsafe { (&raw mut (*to).provide_missing_transactions).write(message) };
             Ok(Some(r.rest()))
         }
         0x56 => {
             let mut r = Reader::new(core_message::ProvideMissingTransactionsSuccess::SHAPE, payload);
-            to.provide_missing_transactions_success = sv2_provide_missing_transactions_success::read(&mut r, lists)?;
+            let message = sv2_provide_missing_transactions_success::read(&mut r, lists)?;
+            unsafe { (&raw mut (*to).provide_missing_transactions_success).write(message) };
             Ok(Some(r.rest()))
         }
         0x57 => {
             let mut r = Reader::new(core_message::DeclareMiningJob::SHAPE, payload);
-            to.declare_mining_job = sv2_declare_mining_job::read(&mut r, lists)?;
+            let message = sv2_declare_mining_job::read(&mut r, lists)?;
+            unsafe { (&raw mut (*to).declare_mining_job).write(message) };
             Ok(Some(r.rest()))
         }
         0x58 => {
             let mut r = Reader::new(core_message::DeclareMiningJobSuccess::SHAPE, payload);
-            to.declare_mining_job_success = sv2_declare_mining_job_success::read(&mut r, lists)?;
+            let message = sv2_declare_mining_job_success::read(&mut r, lists)?;
+            unsafe { (&raw mut (*to).declare_mining_job_success).write(message) };
             Ok(Some(r.rest()))
         }
         0x59 => {
             let mut r = Reader::new(core_message::DeclareMiningJobError::SHAPE, payload);
-            to.declare_mining_job_error = sv2_declare_mining_job_error::read(&mut r, lists)?;
+            let message = sv2_declare_mining_job_error::read(&mut r, lists)?;
+            unsafe { (&raw mut (*to).declare_mining_job_error).write(message) };
             Ok(Some(r.rest()))
         }
         0x60 => {
             let mut r = Reader::new(core_message::PushSolution::SHAPE, payload);
-            to.push_solution = sv2_push_solution::read(&mut r, lists)?;
+            let message = sv2_push_solution::read(&mut r, lists)?;
+            unsafe { (&raw mut (*to).push_solution).write(message) };
             Ok(Some(r.rest()))
         }
         0x70 => {
             let mut r = Reader::new(core_message::CoinbaseOutputConstraints::SHAPE, payload);
-            to.coinbase_output_constraints = sv2_coinbase_output_constraints::read(&mut r, lists)?;
+            let message = sv2_coinbase_output_constraints::read(&mut r, lists)?;
+            unsafe { (&raw mut (*to).coinbase_output_constraints).write(message) };
             Ok(Some(r.rest()))
         }
         0x71 => {
             let mut r = Reader::new(core_message::NewTemplate::SHAPE, payload);
-            to.new_template = sv2_new_template::read(&mut r, lists)?;
+            let message = sv2_new_template::read(&mut r, lists)?;
+            unsafe { (&raw mut (*to).new_template).write(message) };
             Ok(Some(r.rest()))
         }
         0x72 => {
             let mut r = Reader::new(core_message::SetNewPrevHashTemplate::SHAPE, payload);
-            to.set_new_prev_hash_template = sv2_set_new_prev_hash_template::read(&mut r, lists)?;
+            let message = sv2_set_new_prev_hash_template::read(&mut r, lists)?;
+            unsafe { (&raw mut (*to).set_new_prev_hash_template).write(message) };
             Ok(Some(r.rest()))
         }
         0x73 => {
             let mut r = Reader::new(core_message::RequestTransactionData::SHAPE, payload);
-            to.request_transaction_data = sv2_request_transaction_data::read(&mut r, lists)?;
+            let message = sv2_request_transaction_data::read(&mut r, lists)?;
+            unsafe { (&raw mut (*to).request_transaction_data).write(message) };
             Ok(Some(r.rest()))
         }
         0x74 => {
             let mut r = Reader::new(core_message::RequestTransactionDataSuccess::SHAPE, payload);
-            to.request_transaction_data_success = sv2_request_transaction_data_success::read(&mut r, lists)?;
+            let message = sv2_request_transaction_data_success::read(&mut r, lists)?;
+            unsafe { (&raw mut (*to).request_transaction_data_success).write(message) };
             Ok(Some(r.rest()))
         }
         0x75 => {
             let mut r = Reader::new(core_message::RequestTransactionDataError::SHAPE, payload);
-            to.request_transaction_data_error = sv2_request_transaction_data_error::read(&mut r, lists)?;
+            let message = sv2_request_transaction_data_error::read(&mut r, lists)?;
+            unsafe { (&raw mut (*to).request_transaction_data_error).write(message) };
             Ok(Some(r.rest()))
         }
         0x76 => {
             let mut r = Reader::new(core_message::SubmitSolution::SHAPE, payload);
-            to.submit_solution = sv2_submit_solution::read(&mut r, lists)?;
+            let message = sv2_submit_solution::read(&mut r, lists)?;
+            unsafe { (&raw mut (*to).submit_solution).write(message) };
             Ok(Some(r.rest()))
         }
         _ => Ok(None),
@@ -1279,11 +1326,11 @@ pub(super) fn decode<'a>(
 ///
 /// # Safety
 /// `from` must hold that message, and its pointers must be valid for their lengths.
-pub(super) unsafe fn encode(
+pub(super) unsafe fn encode<'o>(
     tag: u32,
     from: &sv2_message_as,
-    w: impl FnOnce(&'static Shape) -> Writer<'_>,
-) -> Option<Writer<'_>> {
+    w: impl FnOnce(&'static Shape) -> Writer<'o>,
+) -> Option<Writer<'o>> {
     unsafe {
         Some(match tag {
             0x00 => {

@@ -1,0 +1,1 @@
+/* Initialisers of option structs. */

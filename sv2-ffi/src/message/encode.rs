@@ -1,0 +1,176 @@
+//! Messages into bytes, into text, and their names.
+
+use std::ffi::c_char;
+use std::fmt::{self, Display};
+
+use sv2_core::frame::{FrameError, HEADER_LEN, Header, MAX_PAYLOAD_LEN};
+use sv2_core::message::{CHANNEL_MSG, Message, shape};
+use sv2_core::wire::{EncodeError, Writer};
+
+use super::{codec, sv2_message};
+use crate::boundary::fenced;
+use crate::text::write_text;
+use crate::{SV2_BUFFER_TOO_SMALL, SV2_ERROR_ENCODE, SV2_ERROR_NULL, SV2_NOT_FOUND, SV2_OK, sv2_status};
+
+/// Writes a whole frame, header and payload, into `out`; `*len` becomes its length.
+///
+/// Returns SV2_BUFFER_TOO_SMALL if `capacity` is too small: `*len` then says how much is needed, and nothing in `out` is of
+/// use (`out` may be NULL with a capacity of 0 to ask). Returns SV2_ERROR_ENCODE if a value does not fit its type, a rate is
+/// no number, or the payload would have more than 2^24 - 1 bytes.
+///
+/// # Safety
+/// `message` and what it points to are readable, `out` is writable for `capacity` bytes and overlaps none of it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sv2_message_encode(
+    message: *const sv2_message,
+    out: *mut u8,
+    capacity: usize,
+    len: *mut usize,
+) -> sv2_status {
+    if message.is_null() || len.is_null() {
+        return SV2_ERROR_NULL;
+    }
+    fenced(|| {
+        let message = unsafe { &*message };
+        let out = if out.is_null() { &mut [] } else { unsafe { std::slice::from_raw_parts_mut(out, capacity) } };
+        let (status, written) = match unsafe { message.encode_frame(out) } {
+            Ok(written) => (SV2_OK, written),
+            Err(FrameError::Encode(EncodeError::BufferTooSmall { needed })) => (SV2_BUFFER_TOO_SMALL, needed),
+            Err(_) => return SV2_ERROR_ENCODE,
+        };
+        unsafe { len.write(written) };
+        status
+    })
+}
+
+/// Writes the message as text, one field a line, `Name` first and then `  field: value`.
+///
+/// `*len` becomes the length without the final NUL, also if SV2_BUFFER_TOO_SMALL is returned; `len` may be NULL. Integers are
+/// decimal, U256 is hex with the most significant digit first, other bytes are hex in the order of the wire; strings are
+/// quoted, and everything in them that is not printable ASCII is escaped.
+///
+/// # Safety
+/// As sv2_message_encode.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sv2_message_text(
+    message: *const sv2_message,
+    out: *mut c_char,
+    capacity: usize,
+    len: *mut usize,
+) -> sv2_status {
+    if message.is_null() {
+        return SV2_ERROR_NULL;
+    }
+    fenced(|| {
+        let message = unsafe { &*message };
+        let needed = match unsafe { message.encode_frame(&mut []) } {
+            Err(FrameError::Encode(EncodeError::BufferTooSmall { needed })) => needed,
+            _ => return SV2_ERROR_ENCODE,
+        };
+        let mut frame = vec![0; needed];
+        if unsafe { message.encode_frame(&mut frame) }.is_err() {
+            return SV2_ERROR_ENCODE;
+        }
+        let payload = frame.get(HEADER_LEN..).unwrap_or(&[]);
+        match Message::decode(message.r#type, payload) {
+            Ok(decoded) => unsafe { write_text(Text(&decoded, payload), out, capacity, len) },
+            Err(_) => SV2_ERROR_ENCODE,
+        }
+    })
+}
+
+/// The name of a message type in the specification, such as "SetupConnection.Success", into `out` as a string.
+///
+/// `*len` becomes the length without the final NUL, also if SV2_BUFFER_TOO_SMALL is returned; `len` may be NULL. Returns
+/// SV2_NOT_FOUND for a type this library does not know.
+///
+/// # Safety
+/// `out` is writable for `capacity` bytes, `len` is writable or NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sv2_message_name(
+    r#type: u32,
+    out: *mut c_char,
+    capacity: usize,
+    len: *mut usize,
+) -> sv2_status {
+    fenced(|| match shape(r#type) {
+        Some(shape) => unsafe { write_text(shape.name, out, capacity, len) },
+        None => SV2_NOT_FOUND,
+    })
+}
+
+impl sv2_message {
+    /// Writes the whole frame into `out` and says how long it is.
+    ///
+    /// # Safety
+    /// The field of `as` that `type` names is set, and the pointers of the message are valid for their lengths.
+    pub(crate) unsafe fn encode_frame(&self, out: &mut [u8]) -> Result<usize, FrameError> {
+        let total = out.len();
+        let (header, mut payload) = match out.split_first_chunk_mut::<HEADER_LEN>() {
+            Some((header, payload)) => (Some(header), payload),
+            None => (None, Default::default()),
+        };
+        let too_small = |needed| FrameError::Encode(EncodeError::BufferTooSmall { needed });
+        let append = unsafe { self.trailing.as_slice() };
+        let known = shape(self.r#type);
+        let fields = match known {
+            // The message's own fields, with a reborrow so that the trailing bytes can follow.
+            Some(_) => {
+                let buffer = &mut *payload;
+                let writer = unsafe { codec::encode(self.r#type, &self.r#as, |shape| Writer::new(shape, buffer)) };
+                match writer.map_or(Ok(0), Writer::finish) {
+                    Ok(len) | Err(EncodeError::BufferTooSmall { needed: len }) => len,
+                    Err(error) => return Err(FrameError::Encode(error)),
+                }
+            }
+            None => {
+                let raw = unsafe { self.payload.as_slice() };
+                if let Some(to) = payload.get_mut(..raw.len()) {
+                    to.copy_from_slice(raw);
+                }
+                raw.len()
+            }
+        };
+        let payload_len = fields.saturating_add(append.len());
+        if payload_len > MAX_PAYLOAD_LEN {
+            return Err(FrameError::PayloadTooLong(payload_len));
+        }
+        let needed = HEADER_LEN + payload_len;
+        if total < needed {
+            return Err(too_small(needed));
+        }
+        payload = payload.get_mut(fields..payload_len).ok_or(too_small(needed))?;
+        payload.copy_from_slice(append);
+        *header.ok_or(too_small(needed))? = self.header(payload_len).to_bytes();
+        Ok(needed)
+    }
+
+    /// The frame's header for a payload of this length.
+    pub(crate) fn header(&self, payload_len: usize) -> Header {
+        let [message_type, low, high, _] = self.r#type.to_le_bytes();
+        let channel_msg = match shape(self.r#type) {
+            Some(shape) if shape.channel_msg => CHANNEL_MSG,
+            Some(_) => 0,
+            None => self.extension_type & CHANNEL_MSG,
+        };
+        Header { extension_type: u16::from_le_bytes([low, high]) | channel_msg, message_type, payload_len }
+    }
+}
+
+/// A message and its fields, one a line.
+struct Text<'a>(&'a Message<'a>, &'a [u8]);
+
+impl Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(shape) = shape(self.0.tag()) else {
+            write!(f, "Unknown message 0x{:04x}\n  payload: ", self.0.tag())?;
+            return self.1.iter().try_for_each(|byte| write!(f, "{byte:02x}"));
+        };
+        f.write_str(shape.name)?;
+        let mut result = Ok(());
+        self.0.visit(&mut |field, value| {
+            result = result.and_then(|()| write!(f, "\n  {}: {value}", field.name));
+        });
+        result
+    }
+}
