@@ -38,7 +38,7 @@ pub fn write(value: u64) -> ShortBytes<9> {
     bytes
 }
 
-/// How many bytes [`write`] gives for `value`.
+/// How many bytes [`write()`] gives for `value`.
 #[must_use]
 pub const fn size(value: u64) -> usize {
     match value {

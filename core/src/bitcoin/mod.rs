@@ -1,8 +1,8 @@
 //! The few parts of Bitcoin that mining touches: hashes, targets, merkle paths, coinbases, blocks.
 //!
 //! This room knows no Stratum messages and keeps no state: bytes in, values or bytes out. Everything is in
-//! consensus serialization, and every [`Hash`] in internal byte order, which is the order on the wire (spec 3.1,
-//! U256) and in headers; [`RpcHex`] prints the reversed hex that nodes and explorers show.
+//! consensus serialization, and every [hash](type@Hash) in internal byte order, which is the order on the wire
+//! (spec 3.1, U256) and in headers; [`RpcHex`] prints the reversed hex that nodes and explorers show.
 //!
 //! Parsing borrows, is bounded by the bytes given, never panics, and names the field and offset of what is wrong.
 //!
