@@ -13,6 +13,17 @@ fn pair(left: &Hash, right: &Hash) -> Hash {
     sha256d(&[*left, *right].concat())
 }
 
+/// The root by the definition, hash by hash.
+fn root_by_definition(leaves: &[Hash]) -> Hash {
+    match leaves {
+        [root] => *root,
+        _ => {
+            let next: Vec<Hash> = leaves.chunks(2).map(|two| pair(&two[0], two.last().unwrap())).collect();
+            root_by_definition(&next)
+        }
+    }
+}
+
 #[test]
 fn an_empty_tree_has_a_zero_root_and_a_single_leaf_is_its_own() {
     assert_eq!(merkle_root(&[]), [0; 32]);
@@ -48,6 +59,7 @@ fn the_path_is_ordered_from_deepest() {
 fn coinbase_and_path_give_the_root_for_every_number_of_transactions() {
     for count in 1..=65 {
         let leaves = leaves(count);
+        assert_eq!(merkle_root(&leaves), root_by_definition(&leaves), "{count} transactions");
         let path = merkle_path(&leaves[1..]);
         assert_eq!(path.len() as u32, u32::from(count).next_power_of_two().ilog2(), "{count} transactions");
         assert_eq!(root_from_path(&leaves[0], &path), merkle_root(&leaves), "{count} transactions");
