@@ -90,6 +90,8 @@ pub enum FrameError {
     Encode(EncodeError),
     /// Its payload has more than [`MAX_PAYLOAD_LEN`] bytes.
     PayloadTooLong(usize),
+    /// The bytes are not exactly one frame.
+    NotAFrame,
 }
 
 impl fmt::Display for FrameError {
@@ -97,6 +99,7 @@ impl fmt::Display for FrameError {
         match self {
             Self::Encode(error) => error.fmt(f),
             Self::PayloadTooLong(len) => write!(f, "a payload of {len} bytes does not fit into a frame"),
+            Self::NotAFrame => f.write_str("the bytes are not exactly one frame"),
         }
     }
 }

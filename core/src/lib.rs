@@ -22,6 +22,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod bitcoin;
+pub mod connection;
 pub mod frame;
 pub mod message;
 pub mod noise;

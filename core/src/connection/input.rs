@@ -1,0 +1,96 @@
+//! Bytes that were received and not yet used up.
+
+use alloc::vec::Vec;
+use core::ops::Range;
+
+/// A buffer whose bytes from `start` to `end` are unread. Those before `start` may still be lent out.
+#[derive(Default)]
+pub(super) struct Input {
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+    lent: bool,
+}
+
+impl Input {
+    pub(super) fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// The unread bytes. Whatever was lent out is returned with that.
+    #[inline]
+    pub(super) fn unread(&mut self) -> &mut [u8] {
+        self.lent = false;
+        self.buffer.get_mut(self.start..self.end).unwrap_or_default()
+    }
+
+    #[inline]
+    pub(super) fn consume(&mut self, n: usize) {
+        self.start = self.start.saturating_add(n).min(self.end);
+    }
+
+    /// Lends out a range of the unread bytes, `used` of which are read now.
+    #[inline]
+    pub(super) fn take(&mut self, range: Range<usize>, used: usize) -> &[u8] {
+        let from = self.start;
+        self.consume(used);
+        self.lent = true;
+        self.buffer.get(from..self.start).and_then(|bytes| bytes.get(range)).unwrap_or_default()
+    }
+
+    /// At least `at_least` bytes behind the unread ones.
+    #[inline]
+    pub(super) fn room(&mut self, at_least: usize) -> &mut [u8] {
+        self.to_front();
+        let wanted = self.end.saturating_add(at_least);
+        if self.buffer.len() < wanted {
+            self.buffer.resize(wanted, 0);
+        }
+        self.buffer.get_mut(self.end..).unwrap_or_default()
+    }
+
+    #[inline]
+    pub(super) fn received(&mut self, n: usize) -> bool {
+        let fits = n <= self.buffer.len() - self.end;
+        if fits {
+            self.end += n;
+        }
+        fits
+    }
+
+    pub(super) fn append(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        if let Some(room) = self.room(bytes.len()).get_mut(..bytes.len()) {
+            room.copy_from_slice(bytes);
+            self.end += bytes.len();
+        }
+    }
+
+    /// Moves the unread bytes, the beginning of a frame at most, to the front of the buffer.
+    #[inline]
+    fn to_front(&mut self) {
+        self.lent = false;
+        if self.start > 0 {
+            self.buffer.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+        }
+    }
+
+    pub(super) fn release(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Gives the memory back if nothing is in it that anybody needs.
+    pub(super) fn release_if_idle(&mut self) {
+        if self.is_empty() && !self.lent {
+            self.release();
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! Bytes to be sent: sealed ones that are ready, and behind them frames that are sealed when their turn comes.
+
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::session::sealed_len;
+use crate::frame::{HEADER_LEN, Header};
+use crate::noise::{CipherError, CipherState, MAC_LEN, MAX_CIPHERTEXT_LEN, MAX_PLAINTEXT_LEN};
+
+/// Queued frames are sealed until so many bytes are ready, so that the small ones among them go together.
+const READY_LEN: usize = MAX_CIPHERTEXT_LEN;
+
+#[derive(Default)]
+pub(super) struct Output {
+    ready: Vec<u8>,
+    sent: usize,
+    queue: VecDeque<Queued>,
+    queued_len: usize,
+    cipher: Cipher,
+}
+
+/// How frames become bytes on the wire.
+#[derive(Default)]
+enum Cipher {
+    /// The handshake is not done: frames must wait.
+    #[default]
+    Closed,
+    Plain,
+    Sealed(CipherState),
+}
+
+/// A whole plaintext frame, of which the first bytes are already sealed.
+struct Queued {
+    frame: Arc<[u8]>,
+    done: usize,
+}
+
+impl Output {
+    /// Frames go out as they are.
+    pub(super) fn open(&mut self) {
+        self.cipher = Cipher::Plain;
+    }
+
+    /// Frames go out sealed.
+    pub(super) fn open_sealed(&mut self, send: CipherState) {
+        self.cipher = Cipher::Sealed(send);
+    }
+
+    /// Bytes that are no frame: the acts of the handshake.
+    pub(super) fn push_plain(&mut self, bytes: &[u8]) {
+        self.ready.extend_from_slice(bytes);
+    }
+
+    pub(super) fn push_shared(&mut self, frame: Arc<[u8]>) {
+        self.queued_len += frame.len();
+        self.queue.push_back(Queued { frame, done: 0 });
+    }
+
+    /// A frame whose payload `write` fills; if it says false, nothing is sent.
+    #[inline]
+    pub(super) fn push_frame(
+        &mut self,
+        header: Header,
+        write: impl FnOnce(&mut [u8]) -> bool,
+    ) -> Result<bool, CipherError> {
+        if !self.queue.is_empty() || matches!(self.cipher, Cipher::Closed) {
+            return Ok(self.queue_frame(header, write));
+        }
+        let base = self.ready.len();
+        let before = match &self.cipher {
+            Cipher::Sealed(_) => HEADER_LEN + MAC_LEN,
+            _ => HEADER_LEN,
+        };
+        // The payload is written where its first Noise message will stand.
+        self.ready.resize(base + before + header.payload_len, 0);
+        let Some((head, payload)) = self.ready.get_mut(base..).and_then(|frame| frame.split_at_mut_checked(before))
+        else {
+            return Ok(false);
+        };
+        if !write(payload) {
+            self.ready.truncate(base);
+            return Ok(false);
+        }
+        if let Some(plain) = head.first_chunk_mut::<HEADER_LEN>() {
+            *plain = header.to_bytes();
+        }
+        let Cipher::Sealed(cipher) = &mut self.cipher else { return Ok(true) };
+        let sealed = seal_header(cipher, head).and_then(|()| seal_payload(cipher, &mut self.ready, base + before));
+        if sealed.is_err() {
+            self.ready.truncate(base);
+        }
+        sealed.map(|()| true)
+    }
+
+    #[cold]
+    fn queue_frame(&mut self, header: Header, write: impl FnOnce(&mut [u8]) -> bool) -> bool {
+        let mut frame = Vec::with_capacity(HEADER_LEN + header.payload_len);
+        frame.extend_from_slice(&header.to_bytes());
+        frame.resize(HEADER_LEN + header.payload_len, 0);
+        let written = write(frame.get_mut(HEADER_LEN..).unwrap_or_default());
+        if written {
+            self.push_shared(frame.into());
+        }
+        written
+    }
+
+    /// Makes bytes ready if there are none.
+    #[inline]
+    pub(super) fn fill(&mut self) -> Result<(), CipherError> {
+        if self.ready().is_empty() && !self.queue.is_empty() { self.fill_from_queue() } else { Ok(()) }
+    }
+
+    #[cold]
+    fn fill_from_queue(&mut self) -> Result<(), CipherError> {
+        self.ready.clear();
+        self.sent = 0;
+        while let Some(first) = self.queue.front_mut() {
+            if self.ready.len() >= READY_LEN {
+                break;
+            }
+            let before = first.done;
+            match &mut self.cipher {
+                Cipher::Closed => break,
+                Cipher::Plain => {
+                    let end = first.frame.len().min(first.done + READY_LEN);
+                    self.ready.extend_from_slice(first.frame.get(first.done..end).unwrap_or_default());
+                    first.done = end;
+                }
+                Cipher::Sealed(cipher) => {
+                    // The header is a Noise message of its own, and so is every piece of the payload.
+                    let end = if first.done == 0 { HEADER_LEN } else { first.done + MAX_PLAINTEXT_LEN };
+                    let end = end.min(first.frame.len());
+                    let start = self.ready.len();
+                    self.ready.extend_from_slice(first.frame.get(first.done..end).unwrap_or_default());
+                    let mac = cipher.seal(self.ready.get_mut(start..).unwrap_or_default())?;
+                    self.ready.extend_from_slice(&mac);
+                    first.done = end;
+                }
+            }
+            self.queued_len -= first.done - before;
+            if first.done == first.frame.len() {
+                self.queue.pop_front();
+            }
+        }
+        Ok(())
+    }
+
+    #[inline]
+    pub(super) fn ready(&self) -> &[u8] {
+        self.ready.get(self.sent..).unwrap_or_default()
+    }
+
+    #[inline]
+    pub(super) fn sent(&mut self, n: usize) -> bool {
+        let left = self.ready.len() - self.sent;
+        match n.cmp(&left) {
+            core::cmp::Ordering::Less => {
+                self.sent += n;
+                self.forget_sent();
+            }
+            core::cmp::Ordering::Equal => {
+                self.ready.clear();
+                self.sent = 0;
+            }
+            core::cmp::Ordering::Greater => return false,
+        }
+        true
+    }
+
+    /// A peer that never catches up must not make the bytes it took pile up in front of those it did not.
+    fn forget_sent(&mut self) {
+        if self.sent >= READY_LEN && self.sent >= self.ready.len() - self.sent {
+            self.ready.drain(..self.sent);
+            self.sent = 0;
+        }
+    }
+
+    /// Bytes waiting, sealed or not.
+    pub(super) fn len(&self) -> usize {
+        self.ready.len() - self.sent + self.queued_len
+    }
+
+    pub(super) fn release_if_idle(&mut self) {
+        if self.ready().is_empty() {
+            self.ready = Vec::new();
+            self.sent = 0;
+        }
+        if self.queue.is_empty() {
+            self.queue = VecDeque::new();
+        }
+    }
+}
+
+/// Seals the 6 bytes at the front of `head`; the MAC goes behind them.
+#[inline]
+fn seal_header(cipher: &mut CipherState, head: &mut [u8]) -> Result<(), CipherError> {
+    if let Some((plain, mac)) = head.split_first_chunk_mut::<HEADER_LEN>() {
+        mac.copy_from_slice(&cipher.seal(plain)?);
+    }
+    Ok(())
+}
+
+/// Seals the payload that stands at the end of `ready`, from `start`, as one or more Noise messages.
+#[inline]
+fn seal_payload(cipher: &mut CipherState, ready: &mut Vec<u8>, start: usize) -> Result<(), CipherError> {
+    let len = ready.len() - start;
+    ready.resize(start + sealed_len(len), 0);
+    let pieces = len.div_ceil(MAX_PLAINTEXT_LEN);
+    // The last piece moves first, so that none is written over.
+    for piece in (1..pieces).rev() {
+        let from = start + piece * MAX_PLAINTEXT_LEN;
+        let to = (start + len).min(from + MAX_PLAINTEXT_LEN);
+        ready.copy_within(from..to, start + piece * MAX_CIPHERTEXT_LEN);
+    }
+    for piece in ready.get_mut(start..).unwrap_or_default().chunks_mut(MAX_CIPHERTEXT_LEN) {
+        if let Some((plain, mac)) = piece.split_last_chunk_mut::<MAC_LEN>() {
+            *mac = cipher.seal(plain)?;
+        }
+    }
+    Ok(())
+}
