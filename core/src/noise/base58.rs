@@ -75,10 +75,6 @@ fn checksum(payload: &[u8; PAYLOAD_LEN]) -> [u8; CHECKSUM_LEN] {
 mod tests {
     use super::*;
 
-    fn text(payload: &[u8; PAYLOAD_LEN]) -> ([u8; MAX_ENCODED_LEN], usize) {
-        encode(payload)
-    }
-
     #[test]
     fn every_payload_comes_back_also_with_leading_zeros_and_the_largest_one() {
         let mut cases = [[0u8; PAYLOAD_LEN]; 4];
@@ -86,7 +82,7 @@ mod tests {
         cases[2][PAYLOAD_LEN - 1] = 1;
         cases[3][5] = 7;
         for payload in cases {
-            let (characters, start) = text(&payload);
+            let (characters, start) = encode(&payload);
             let string = core::str::from_utf8(&characters[start..]).unwrap();
             assert_eq!(decode(string), Ok(payload), "{string}");
         }
@@ -96,7 +92,7 @@ mod tests {
     fn a_leading_one_too_many_or_too_few_is_a_wrong_length() {
         let mut payload = [9; PAYLOAD_LEN];
         payload[0] = 0;
-        let (characters, start) = text(&payload);
+        let (characters, start) = encode(&payload);
         let string = core::str::from_utf8(&characters[start..]).unwrap();
         assert!(string.starts_with('1'));
         assert_eq!(decode(&string[1..]), Err(KeyError::Length));

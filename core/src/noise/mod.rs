@@ -39,9 +39,9 @@
 //! ```
 //!
 //! **Secrets.** Secret keys, chaining keys, shared secrets and cipher keys of ours are overwritten when they are
-//! dropped. Out of reach are copies that the compiler spills while moving a value and those that `ring` and
-//! `bitcoin_hashes` make on the stack during one call. Comparisons of secrets are left to the curve and the
-//! cipher, which make them in constant time.
+//! dropped. Out of reach are copies that the compiler leaves behind while moving a value, and those that the crates of
+//! the curve, the cipher and the hash make on the stack during one call. Whatever compares secrets, a MAC for example,
+//! is theirs and takes constant time.
 
 mod base58;
 mod certificate;
