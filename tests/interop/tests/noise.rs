@@ -1,23 +1,21 @@
 //! Our Noise against noise_sv2 and codec_sv2: handshakes in both directions, frames in both directions, and what each
 //! side must refuse of the other.
 
+mod common;
+
 use std::fs;
 
+use common::{Seeded, Theirs};
 use rand::rngs::StdRng;
 use rand::{CryptoRng, RngCore, SeedableRng};
 use serde_json::Value;
 use stratum_core::bitcoin::hashes::{Hash, sha256};
-use stratum_core::codec_sv2::{
-    Decrypted, Error as CodecError, Handshake, InitiatorSent, NoiseDecoder, NoiseEncoder, Transport as TheirTransport,
-    TransportDecryptState, TransportEncryptState,
-};
-use stratum_core::framing_sv2::framing::SerializedFrame;
+use stratum_core::codec_sv2::{Error as CodecError, Handshake, InitiatorSent, Transport as TheirTransport};
 use stratum_core::noise_sv2::{Error as TheirError, Initiator as TheirInitiator, Responder as TheirResponder};
 use sv2_core::noise::{
     ACT2_LEN, Authority, AuthorityKeypair, AuthorityPublicKey, CertificateError, CipherError, CipherState, Clock,
     HandshakeError, Identity, Initiator, MAC_LEN, MAX_PLAINTEXT_LEN, Responder, SecretKey, Transport,
 };
-use sv2_core::{OutOfRandomness, Random};
 use sv2_interop::peers;
 
 const NOW: u32 = 1_785_542_400;
@@ -379,64 +377,7 @@ fn is_invalid_certificate(error: &CodecError) -> bool {
     matches!(error, CodecError::NoiseSv2Error(TheirError::InvalidCertificate(_)))
 }
 
-/// Their end of a connection.
-struct Theirs {
-    encoder: NoiseEncoder,
-    decoder: NoiseDecoder,
-    sealing: TransportEncryptState,
-    /// Gone after an error: they do not give it back.
-    opening: Option<TransportDecryptState>,
-}
-
-impl Theirs {
-    fn new(transport: TheirTransport) -> Theirs {
-        let (sealing, opening) = transport.split();
-        Theirs { encoder: NoiseEncoder::new(), decoder: NoiseDecoder::new(), sealing, opening: Some(opening) }
-    }
-
-    fn seal(&mut self, frame: &[u8]) -> Vec<u8> {
-        let frame = SerializedFrame::from_bytes(frame.to_vec()).expect("a whole frame");
-        self.encoder.encode_transport(frame, &mut self.sealing).unwrap()
-    }
-
-    fn open(&mut self, mut sealed: &[u8]) -> Result<Vec<u8>, CodecError> {
-        loop {
-            let opening = self.opening.take().expect("no error before");
-            match self.decoder.next_transport_frame(opening)? {
-                Decrypted::Frame(frame, opening) => {
-                    assert!(sealed.is_empty(), "bytes are left over");
-                    self.opening = Some(opening);
-                    return Ok(frame.as_bytes().to_vec());
-                }
-                Decrypted::Incomplete(_, opening) => {
-                    self.opening = Some(opening);
-                    let room = self.decoder.writable();
-                    let (now, later) = sealed.split_at(room.len());
-                    room.copy_from_slice(now);
-                    sealed = later;
-                }
-            }
-        }
-    }
-}
-
 // Randomness
-
-/// Our interface over a seeded generator.
-struct Seeded(StdRng);
-
-impl Seeded {
-    fn new(seed: u64) -> Seeded {
-        Seeded(StdRng::seed_from_u64(seed))
-    }
-}
-
-impl Random for Seeded {
-    fn fill(&mut self, bytes: &mut [u8]) -> Result<(), OutOfRandomness> {
-        self.0.fill_bytes(bytes);
-        Ok(())
-    }
-}
 
 /// Their interface over bytes that were written down beforehand. It panics when they are used up, and when they are not.
 struct Tape(Vec<u8>);
