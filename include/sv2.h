@@ -51,6 +51,21 @@
 #endif
 
 /**
+ * Bytes of a witness commitment's scriptPubKey.
+ */
+#define SV2_WITNESS_COMMITMENT_SCRIPT_LEN 38
+
+/**
+ * The most bytes that sv2_height_push writes.
+ */
+#define SV2_HEIGHT_PUSH_MAX_LEN 6
+
+/**
+ * Bytes of a serialized block header.
+ */
+#define SV2_BLOCK_HEADER_LEN 80
+
+/**
  * The Mining Protocol. Values of SetupConnection.protocol (spec 3.6.1).
  */
 #define SV2_PROTOCOL_MINING 0
@@ -336,9 +351,33 @@
 #define SV2_MESSAGE_SUBMIT_SOLUTION 118
 
 /**
+ * Bytes of a secret key: a number between 1 and n - 1, big-endian, n being the order of secp256k1.
+ */
+#define SV2_SECRET_KEY_LEN 32
+
+/**
+ * Bytes of a public key: an X coordinate, big-endian, as in BIP 340.
+ */
+#define SV2_PUBLIC_KEY_LEN 32
+
+/**
  * The version of the ABI. It changes whenever a program that was linked before must be compiled again.
  */
 #define SV2_ABI_VERSION 1
+
+/**
+ * One peer, with or without Noise.
+ *
+ * The loop of its user: write sv2_connection_output to the socket and say so with sv2_connection_sent; read from the socket
+ * into sv2_connection_room and say so with sv2_connection_received; take messages with sv2_connection_next until it returns
+ * SV2_NEED_INPUT. sv2_connection_next_from does the second step with memory of the caller.
+ *
+ * A message is valid until the next sv2_connection_next, _next_from, _room, _received or _free. Sending never invalidates it,
+ * so a reply may be sent while reading.
+ *
+ * A connection that failed answers with the same error again and again. What was queued before can still be sent.
+ */
+typedef struct sv2_connection sv2_connection;
 
 /**
  * Decodes messages: it holds the memory for their lists, and the text of the last error.
@@ -348,9 +387,39 @@
 typedef struct sv2_decoder sv2_decoder;
 
 /**
+ * What a server shows to those who connect: its static key, encoded, and a certificate for it. It is made once and shared by
+ * all connections.
+ */
+typedef struct sv2_identity sv2_identity;
+
+/**
  * What a call returns: 0 is success, positive is an ordinary outcome to act on, negative is an error.
  */
 typedef int32_t sv2_status;
+
+/**
+ * A 256-bit unsigned integer: 32 bytes, little-endian, as hashes and targets stand on the wire.
+ */
+typedef struct sv2_u256 {
+    /**
+     * Least significant byte first.
+     */
+    uint8_t bytes[32];
+} sv2_u256;
+
+/**
+ * A list of U256. All lists have the same form for decoding and encoding: an array.
+ */
+typedef struct sv2_u256_list {
+    /**
+     * The first element, or NULL. When decoded, it points into the payload.
+     */
+    const struct sv2_u256 *items;
+    /**
+     * How many there are.
+     */
+    size_t count;
+} sv2_u256_list;
 
 /**
  * Bytes that somebody else owns. `{NULL, 0}` is empty.
@@ -370,30 +439,280 @@ typedef struct sv2_bytes {
 } sv2_bytes;
 
 /**
- * One frame in a stream of bytes: header and payload (spec 3.2).
+ * A block header: the fields in the order in which they are hashed.
  */
-typedef struct sv2_frame {
+typedef struct sv2_block_header {
     /**
-     * The extension that defined the message, with the channel_msg bit, 0x8000.
+     * nVersion, as the bits they are: consensus reads them signed, miners roll some of them (BIP 323).
      */
-    uint16_t extension_type;
+    uint32_t version;
     /**
-     * The message within the extension.
+     * Hash of the previous block.
      */
-    uint8_t message_type;
+    struct sv2_u256 prev_hash;
     /**
-     * Zero.
+     * Root over the txids of the block.
      */
-    uint8_t reserved;
+    struct sv2_u256 merkle_root;
     /**
-     * The payload; it points into the stream.
+     * nTime, seconds since 1970-01-01 UTC.
      */
-    struct sv2_bytes payload;
+    uint32_t time;
     /**
-     * Bytes of the whole frame: where the next one begins.
+     * The target in compact form.
+     */
+    uint32_t nbits;
+    /**
+     * nNonce.
+     */
+    uint32_t nonce;
+} sv2_block_header;
+
+/**
+ * A list of byte strings: transactions.
+ */
+typedef struct sv2_bytes_list {
+    /**
+     * The first element, or NULL. When decoded, this index is memory of the decoder or connection and the bytes
+     * themselves are in the payload; both live as long as the message.
+     */
+    const struct sv2_bytes *items;
+    /**
+     * How many there are.
+     */
+    size_t count;
+} sv2_bytes_list;
+
+/**
+ * What a template says about the coinbase. The members have the names of NewTemplate's fields (spec 7.2).
+ */
+typedef struct sv2_coinbase_template {
+    /**
+     * nVersion.
+     */
+    uint32_t coinbase_tx_version;
+    /**
+     * nSequence of the input.
+     */
+    uint32_t coinbase_tx_input_sequence;
+    /**
+     * What the scriptSig begins with, without length: at least the BIP 34 height, see sv2_height_push.
+     */
+    struct sv2_bytes coinbase_prefix;
+    /**
+     * Serialized outputs without a count; they come last in the coinbase.
+     */
+    struct sv2_bytes coinbase_tx_outputs;
+    /**
+     * How many outputs stand there.
+     */
+    uint32_t coinbase_tx_outputs_count;
+    /**
+     * nLockTime.
+     */
+    uint32_t coinbase_tx_locktime;
+} sv2_coinbase_template;
+
+/**
+ * An output of a transaction.
+ */
+typedef struct sv2_transaction_output {
+    /**
+     * The value in satoshis.
+     */
+    uint64_t value;
+    /**
+     * The scriptPubKey, without its length.
+     */
+    struct sv2_bytes script_pubkey;
+} sv2_transaction_output;
+
+/**
+ * A list of outputs.
+ */
+typedef struct sv2_transaction_output_list {
+    /**
+     * The first element, or NULL.
+     */
+    const struct sv2_transaction_output *items;
+    /**
+     * How many there are.
+     */
+    size_t count;
+} sv2_transaction_output_list;
+
+/**
+ * An input of a transaction, without its witness.
+ */
+typedef struct sv2_transaction_input {
+    /**
+     * The transaction whose output is spent; zero in a coinbase.
+     */
+    struct sv2_u256 prev_txid;
+    /**
+     * Which of its outputs; 0xffffffff in a coinbase.
+     */
+    uint32_t prev_index;
+    /**
+     * nSequence.
+     */
+    uint32_t sequence;
+    /**
+     * The scriptSig, without its length.
+     */
+    struct sv2_bytes script_sig;
+} sv2_transaction_input;
+
+/**
+ * The bounds of one connection. A zero means the usual value, which is given with each member.
+ */
+typedef struct sv2_limits {
+    /**
+     * Longest payload until SetupConnection was answered with success, in bytes: 2 KiB.
+     */
+    size_t max_payload_setup;
+    /**
+     * Longest payload of the Mining Protocol, in bytes: 1 MiB.
+     */
+    size_t max_payload_mining;
+    /**
+     * Longest payload a job declarator client receives, in bytes: 256 KiB.
+     */
+    size_t max_payload_declaration_client;
+    /**
+     * Longest payload a job declarator server receives, in bytes: 2^24 - 1.
+     */
+    size_t max_payload_declaration_server;
+    /**
+     * Longest payload a client of templates receives, in bytes: 2^24 - 1.
+     */
+    size_t max_payload_template_client;
+    /**
+     * Longest payload a template provider receives, in bytes: 66,000.
+     */
+    size_t max_payload_template_server;
+    /**
+     * Most bytes that wait to be sent: 32 MiB.
+     */
+    size_t max_output;
+    /**
+     * How long the handshake may take, in milliseconds: 10,000.
+     */
+    uint64_t handshake_timeout_ms;
+} sv2_limits;
+
+/**
+ * A source of cryptographically secure random bytes. With `fill` NULL it is the operating system's.
+ */
+typedef struct sv2_random {
+    /**
+     * Fills `len` bytes entirely and returns 0; anything else is a failure. It may be called during any function of the
+     * object it was given to, from the thread of that call, and must call nothing of this library.
+     */
+    int (*fill)(void *user_data, uint8_t *bytes, size_t len);
+    /**
+     * Handed to `fill`. It must be usable from every thread the object is used from.
+     */
+    void *user_data;
+} sv2_random;
+
+/**
+ * How to connect to a server. Initialise with SV2_INITIATOR_OPTIONS_INIT.
+ */
+typedef struct sv2_initiator_options {
+    /**
+     * The size of this struct.
+     */
+    size_t struct_size;
+    /**
+     * The authority's public key, 32 bytes. NULL is an error unless `allow_unauthenticated` is set.
+     */
+    const uint8_t *authority_key;
+    /**
+     * Anything but 0: encrypt, but connect to anyone who answers. Who that is cannot be known then.
+     */
+    uint8_t allow_unauthenticated;
+    /**
+     * Anything but 0: this device has no clock that knows the date, so do not look at when the certificate is valid.
+     */
+    uint8_t no_clock;
+    /**
+     * The bounds of the connection.
+     */
+    struct sv2_limits limits;
+    /**
+     * The source of randomness.
+     */
+    struct sv2_random random;
+} sv2_initiator_options;
+
+/**
+ * How to answer a client. Initialise with SV2_RESPONDER_OPTIONS_INIT.
+ */
+typedef struct sv2_responder_options {
+    /**
+     * The size of this struct.
+     */
+    size_t struct_size;
+    /**
+     * What the server shows. It may be freed once the connection is made.
+     */
+    struct sv2_identity *identity;
+    /**
+     * The bounds of the connection.
+     */
+    struct sv2_limits limits;
+    /**
+     * The source of randomness.
+     */
+    struct sv2_random random;
+} sv2_responder_options;
+
+/**
+ * How to talk without encryption. Initialise with SV2_PLAIN_OPTIONS_INIT.
+ */
+typedef struct sv2_plain_options {
+    /**
+     * The size of this struct.
+     */
+    size_t struct_size;
+    /**
+     * Anything but 0: this is the server, the side that answers SetupConnection.
+     */
+    uint8_t is_server;
+    /**
+     * The bounds of the connection.
+     */
+    struct sv2_limits limits;
+} sv2_plain_options;
+
+/**
+ * Memory to read into.
+ */
+typedef struct sv2_room {
+    /**
+     * The first byte.
+     */
+    uint8_t *data;
+    /**
+     * How many there are.
      */
     size_t len;
-} sv2_frame;
+} sv2_room;
+
+/**
+ * The two clocks of the host, read at the moment of an input: the library reads none.
+ */
+typedef struct sv2_time {
+    /**
+     * Milliseconds of a clock that never goes back; its zero does not matter. Deadlines are reckoned in it.
+     */
+    uint64_t monotonic_ms;
+    /**
+     * Seconds since 1970-01-01 UTC. Certificates and block times are reckoned in it.
+     */
+    uint64_t unix_s;
+} sv2_time;
 
 /**
  * A string that somebody else owns: not NUL-terminated, usually UTF-8, but a peer may send any bytes. Lifetimes as
@@ -584,16 +903,6 @@ typedef struct sv2_request_extensions_error {
      */
     struct sv2_u16_list required_extensions;
 } sv2_request_extensions_error;
-
-/**
- * A 256-bit unsigned integer: 32 bytes, little-endian, as hashes and targets stand on the wire.
- */
-typedef struct sv2_u256 {
-    /**
-     * Least significant byte first.
-     */
-    uint8_t bytes[32];
-} sv2_u256;
 
 /**
  * Asks for a standard channel.
@@ -946,20 +1255,6 @@ typedef struct sv2_submit_shares_error {
 } sv2_submit_shares_error;
 
 /**
- * A list of U256. All lists have the same form for decoding and encoding: an array.
- */
-typedef struct sv2_u256_list {
-    /**
-     * The first element, or NULL. When decoded, it points into the payload.
-     */
-    const struct sv2_u256 *items;
-    /**
-     * How many there are.
-     */
-    size_t count;
-} sv2_u256_list;
-
-/**
  * A job for an extended or a group channel.
  *
  * `NewExtendedMiningJob`, server to client (spec 5.3.16).
@@ -1225,21 +1520,6 @@ typedef struct sv2_provide_missing_transactions {
      */
     struct sv2_u16_list unknown_tx_position_list;
 } sv2_provide_missing_transactions;
-
-/**
- * A list of byte strings: transactions.
- */
-typedef struct sv2_bytes_list {
-    /**
-     * The first element, or NULL. When decoded, this index is memory of the decoder or connection and the bytes
-     * themselves are in the payload; both live as long as the message.
-     */
-    const struct sv2_bytes *items;
-    /**
-     * How many there are.
-     */
-    size_t count;
-} sv2_bytes_list;
 
 /**
  * The transactions that were asked for.
@@ -1756,6 +2036,58 @@ typedef struct sv2_message {
 } sv2_message;
 
 /**
+ * An authority's word that a static key belongs to a server of its own, for a time (spec 4.5.3).
+ */
+typedef struct sv2_certificate {
+    /**
+     * The version of the format: 0.
+     */
+    uint16_t version;
+    /**
+     * From when it is valid, in seconds since 1970-01-01 UTC.
+     */
+    uint32_t valid_from;
+    /**
+     * Until when it is valid, in the same seconds.
+     */
+    uint32_t not_valid_after;
+    /**
+     * The server's static public key.
+     */
+    uint8_t server_public_key[32];
+    /**
+     * The authority's signature, BIP 340.
+     */
+    uint8_t signature[64];
+} sv2_certificate;
+
+/**
+ * One frame in a stream of bytes: header and payload (spec 3.2).
+ */
+typedef struct sv2_frame {
+    /**
+     * The extension that defined the message, with the channel_msg bit, 0x8000.
+     */
+    uint16_t extension_type;
+    /**
+     * The message within the extension.
+     */
+    uint8_t message_type;
+    /**
+     * Zero.
+     */
+    uint8_t reserved;
+    /**
+     * The payload; it points into the stream.
+     */
+    struct sv2_bytes payload;
+    /**
+     * Bytes of the whole frame: where the next one begins.
+     */
+    size_t len;
+} sv2_frame;
+
+/**
  * Which TLV is meant, and what its extension allows.
  */
 typedef struct sv2_tlv_kind {
@@ -1776,6 +2108,28 @@ typedef struct sv2_tlv_kind {
      */
     uint32_t max_len;
 } sv2_tlv_kind;
+
+/**
+ * The parts of `stratum2+tcp://host:port/authority-key` (spec 4.7).
+ */
+typedef struct sv2_url {
+    /**
+     * A name, an IPv4 address, or an IPv6 address without brackets. It points into the URL.
+     */
+    struct sv2_str host;
+    /**
+     * The TCP port, not 0.
+     */
+    uint16_t port;
+    /**
+     * 0 if the URL has no key, 1 if it has.
+     */
+    uint8_t has_authority_key;
+    /**
+     * The authority's public key, if there is one.
+     */
+    uint8_t authority_key[32];
+} sv2_url;
 
 /**
  * Success.
@@ -1875,6 +2229,519 @@ typedef struct sv2_tlv_kind {
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
+
+/**
+ * The witness commitment (BIP 141) over the wtxids of all transactions but the coinbase, in the block's order.
+ *
+ * `reserved_value` is the item of the coinbase's witness, 32 zero bytes today (spec 3.7.4).
+ *
+ * # Safety
+ * `wtxids` and `reserved_value` are readable, `commitment` is writable.
+ */
+SV2_API
+sv2_status sv2_witness_commitment(struct sv2_u256_list wtxids,
+                                  const struct sv2_u256 *reserved_value,
+                                  struct sv2_u256 *commitment);
+
+/**
+ * The scriptPubKey of the coinbase output that carries a witness commitment, into the
+ * SV2_WITNESS_COMMITMENT_SCRIPT_LEN bytes at `out`. The output's value is 0.
+ *
+ * # Safety
+ * `commitment` is readable, `out` is writable for SV2_WITNESS_COMMITMENT_SCRIPT_LEN bytes.
+ */
+SV2_API sv2_status sv2_witness_commitment_script(const struct sv2_u256 *commitment, uint8_t *out);
+
+/**
+ * The witness commitment among a coinbase's outputs: by consensus the last that looks like one.
+ *
+ * Returns SV2_NOT_FOUND if there is none, and SV2_ERROR_MALFORMED if it is no transaction.
+ *
+ * # Safety
+ * `coinbase` is readable, `commitment` is writable.
+ */
+SV2_API sv2_status sv2_witness_commitment_find(struct sv2_bytes coinbase, struct sv2_u256 *commitment);
+
+/**
+ * Serializes a block from its header, its coinbase with BIP 141 fields, and its other transactions, into `out`; `*len`
+ * becomes its length. Nothing is checked.
+ *
+ * Returns SV2_BUFFER_TOO_SMALL if `capacity` is too small: `*len` then says how much is needed, and nothing in `out`
+ * is of use (`out` may be NULL to ask).
+ *
+ * # Safety
+ * `header`, `coinbase` and `transactions` and what they point to are readable, `out` is writable for `capacity` bytes
+ * and overlaps none of it, `len` is writable.
+ */
+SV2_API
+sv2_status sv2_block_assemble(const struct sv2_block_header *header,
+                              struct sv2_bytes coinbase,
+                              struct sv2_bytes_list transactions,
+                              uint8_t *out,
+                              size_t capacity,
+                              size_t *len);
+
+/**
+ * Takes a block apart: its header, and its transactions in order, the coinbase first. `block` must be one block and
+ * nothing else.
+ *
+ * `*count` becomes the number of transactions. Returns SV2_BUFFER_TOO_SMALL if `capacity` is less than that: `*count`
+ * then says how many are needed (`transactions` may be NULL to ask). Returns SV2_ERROR_MALFORMED if it is no block;
+ * whether it is valid is not looked at. The transactions point into `block`.
+ *
+ * # Safety
+ * `block` is readable, `header` is writable, `transactions` is writable for `capacity` elements, `count` is writable.
+ */
+SV2_API
+sv2_status sv2_block_split(struct sv2_bytes block,
+                           struct sv2_block_header *header,
+                           struct sv2_bytes *transactions,
+                           size_t capacity,
+                           size_t *count);
+
+/**
+ * Writes the coinbase of a template into `out`; `*len` becomes its length.
+ *
+ * Its scriptSig is the template's prefix, then `script` (pool name, extranonce: as it is, no push is made for it); its
+ * outputs are `outputs`, then the template's. With `reserved_value`, the witness reserved value (32 zero bytes today,
+ * spec 7.2), it has the BIP 141 fields, as blocks and SubmitSolution want it; with NULL it has none, as miners want
+ * it.
+ *
+ * Returns SV2_BUFFER_TOO_SMALL if `capacity` is too small: `*len` then says how much is needed, and nothing in `out`
+ * is of use (`out` may be NULL to ask). Returns SV2_ERROR_ARGUMENT if the scriptSig would not have 2 to 100 bytes, and
+ * SV2_ERROR_MALFORMED if the template's outputs are not what their count says.
+ *
+ * # Safety
+ * `coinbase`, `script` and `outputs` and what they point to are readable, `reserved_value` is readable or NULL; `out`
+ * is writable for `capacity` bytes and overlaps none of it, `len` is writable.
+ */
+SV2_API
+sv2_status sv2_coinbase_build(const struct sv2_coinbase_template *coinbase,
+                              struct sv2_bytes script,
+                              struct sv2_transaction_output_list outputs,
+                              const struct sv2_u256 *reserved_value,
+                              uint8_t *out,
+                              size_t capacity,
+                              size_t *len);
+
+/**
+ * Removes marker, flag and witness from a serialized transaction, as the coinbases that miners get have none (spec
+ * 3.7.1); one without them comes back as it is. It need not be a coinbase.
+ *
+ * `*len` becomes the length, and what is returned is as in sv2_coinbase_build: SV2_BUFFER_TOO_SMALL or
+ * SV2_ERROR_MALFORMED. `transaction.len` bytes are always enough.
+ *
+ * # Safety
+ * `transaction` is readable, `out` is writable for `capacity` bytes and does not overlap it, `len` is writable.
+ */
+SV2_API sv2_status sv2_coinbase_strip_witness(struct sv2_bytes transaction, uint8_t *out, size_t capacity, size_t *len);
+
+/**
+ * Puts the BIP 141 fields back into a coinbase without them: marker, flag, and a witness of one item, the witness
+ * reserved value (32 zero bytes today, spec 3.7.4).
+ *
+ * `*len` becomes the length, and what is returned is as in sv2_coinbase_build; SV2_ERROR_MALFORMED also if it is no
+ * coinbase, SV2_ERROR_ARGUMENT if it has the fields already. `coinbase.len + 36` bytes are always enough.
+ *
+ * # Safety
+ * `coinbase` and `reserved_value` are readable, `out` is writable for `capacity` bytes and does not overlap them,
+ * `len` is writable.
+ */
+SV2_API
+sv2_status sv2_coinbase_restore_witness(struct sv2_bytes coinbase,
+                                        const struct sv2_u256 *reserved_value,
+                                        uint8_t *out,
+                                        size_t capacity,
+                                        size_t *len);
+
+/**
+ * The height at the start of a coinbase's scriptSig (BIP 34). `coinbase` is the whole transaction, with or without the
+ * BIP 141 fields.
+ *
+ * Returns SV2_NOT_FOUND if the scriptSig does not begin with a height written as sv2_height_push writes it, and
+ * SV2_ERROR_MALFORMED if it is no coinbase.
+ *
+ * # Safety
+ * `coinbase` is readable, `height` is writable.
+ */
+SV2_API sv2_status sv2_coinbase_height(struct sv2_bytes coinbase, uint32_t *height);
+
+/**
+ * The witness reserved value (BIP 141) of a coinbase: the only item of its witness.
+ *
+ * Returns SV2_NOT_FOUND if there is none, or its witness is not one item of 32 bytes, and SV2_ERROR_MALFORMED if it is
+ * no coinbase.
+ *
+ * # Safety
+ * `coinbase` is readable, `reserved_value` is writable.
+ */
+SV2_API sv2_status sv2_coinbase_reserved_value(struct sv2_bytes coinbase, struct sv2_u256 *reserved_value);
+
+/**
+ * The script that must begin a coinbase's scriptSig at `height` (BIP 34), 1 to SV2_HEIGHT_PUSH_MAX_LEN bytes; `*len`
+ * becomes its length.
+ *
+ * Up to height 16 it is one byte, and a scriptSig needs two: whoever makes the coinbase must append one. Returns
+ * SV2_BUFFER_TOO_SMALL if `capacity` is too small: `*len` then says how much is needed.
+ *
+ * # Safety
+ * `out` is writable for `capacity` bytes, `len` is writable.
+ */
+SV2_API sv2_status sv2_height_push(uint32_t height, uint8_t *out, size_t capacity, size_t *len);
+
+/**
+ * The double SHA-256 of `bytes`: the hash of headers, transactions and merkle trees.
+ *
+ * # Safety
+ * `bytes` is readable, `hash` is writable.
+ */
+SV2_API sv2_status sv2_sha256d(struct sv2_bytes bytes, struct sv2_u256 *hash);
+
+/**
+ * Serializes a header into the SV2_BLOCK_HEADER_LEN bytes at `out`.
+ *
+ * # Safety
+ * `header` is readable, `out` is writable for SV2_BLOCK_HEADER_LEN bytes.
+ */
+SV2_API sv2_status sv2_block_header_to_bytes(const struct sv2_block_header *header, uint8_t *out);
+
+/**
+ * Reads a header. Any SV2_BLOCK_HEADER_LEN bytes are one; another number of bytes is SV2_ERROR_MALFORMED.
+ *
+ * # Safety
+ * `bytes` is readable, `header` is writable.
+ */
+SV2_API sv2_status sv2_block_header_from_bytes(struct sv2_bytes bytes, struct sv2_block_header *header);
+
+/**
+ * The block's hash: the double SHA-256 of its serialized header.
+ *
+ * # Safety
+ * `header` is readable, `hash` is writable.
+ */
+SV2_API sv2_status sv2_block_header_hash(const struct sv2_block_header *header, struct sv2_u256 *hash);
+
+/**
+ * The merkle root over `hashes`: of none it is zero, of one that hash.
+ *
+ * A list and the same list with its end repeated can have one root (CVE-2012-2459): whoever judges blocks of others
+ * must look for the repetition.
+ *
+ * # Safety
+ * `hashes` is readable, `root` is writable.
+ */
+SV2_API sv2_status sv2_merkle_root(struct sv2_u256_list hashes, struct sv2_u256 *root);
+
+/**
+ * The merkle path of a block's coinbase, deepest hash first, as in NewTemplate (spec 7.2) and NewExtendedMiningJob
+ * (spec 5.3.16).
+ *
+ * `txids` are those of all transactions but the coinbase, in the block's order. `*count` becomes the number of hashes.
+ * Returns SV2_BUFFER_TOO_SMALL if `capacity` is less than that: `*count` then says how many are needed (`path` may be
+ * NULL to ask). 32 are enough for any block.
+ *
+ * # Safety
+ * `txids` is readable, `path` is writable for `capacity` elements and does not overlap `txids`, `count` is writable.
+ */
+SV2_API sv2_status sv2_merkle_path(struct sv2_u256_list txids, struct sv2_u256 *path, size_t capacity, size_t *count);
+
+/**
+ * The merkle root of a block from the txid of its coinbase and the coinbase's merkle path, deepest hash first
+ * (spec 5.3.16).
+ *
+ * # Safety
+ * `coinbase_txid` and `path` are readable, `root` is writable.
+ */
+SV2_API
+sv2_status sv2_merkle_root_from_path(const struct sv2_u256 *coinbase_txid,
+                                     struct sv2_u256_list path,
+                                     struct sv2_u256 *root);
+
+/**
+ * Expands compact form, as it stands in headers and in SetNewPrevHash.
+ *
+ * Returns SV2_ERROR_MALFORMED for what consensus refuses: negative, zero, or more than 256 bits. Whether the target is
+ * easier than a network allows is not looked at.
+ *
+ * # Safety
+ * `target` is writable.
+ */
+SV2_API sv2_status sv2_target_from_nbits(uint32_t nbits, struct sv2_u256 *target);
+
+/**
+ * The compact form of a target: its three most significant bytes, so it is rounded down.
+ *
+ * # Safety
+ * `target` is readable, `nbits` is writable.
+ */
+SV2_API sv2_status sv2_target_to_nbits(const struct sv2_u256 *target, uint32_t *nbits);
+
+/**
+ * Whether `hash`, as a number, is at most `target`. False if one of them is NULL.
+ *
+ * # Safety
+ * `target` and `hash` are readable or NULL.
+ */
+SV2_API bool sv2_target_is_met(const struct sv2_u256 *target, const struct sv2_u256 *hash);
+
+/**
+ * The difficulty of a target: how many times harder it is than 0xffff * 2^208. Infinite for a target of zero; 0 for
+ * NULL.
+ *
+ * # Safety
+ * `target` is readable or NULL.
+ */
+SV2_API double sv2_target_difficulty(const struct sv2_u256 *target);
+
+/**
+ * The target of a difficulty, to the 53 bits of a double, rounded down. A difficulty below 2^-32 or so gives the
+ * easiest target, which every hash meets.
+ *
+ * Returns SV2_ERROR_ARGUMENT if `difficulty` is no number, not positive, infinite, or so high that only zero is left.
+ *
+ * # Safety
+ * `target` is writable.
+ */
+SV2_API sv2_status sv2_target_from_difficulty(double difficulty, struct sv2_u256 *target);
+
+/**
+ * The txid of the transaction at the start of `bytes`, with or without BIP 141 fields.
+ *
+ * `*len` becomes the number of bytes that the transaction takes. If `len` is NULL, `bytes` must be the transaction and
+ * nothing else. Returns SV2_ERROR_MALFORMED if there is no transaction; whether it is valid is not looked at.
+ *
+ * # Safety
+ * `bytes` is readable, `txid` is writable, `len` is writable or NULL.
+ */
+SV2_API sv2_status sv2_transaction_txid(struct sv2_bytes bytes, struct sv2_u256 *txid, size_t *len);
+
+/**
+ * The wtxid of the transaction at the start of `bytes`: the hash of all of it. `len` and errors are those of
+ * sv2_transaction_txid.
+ *
+ * # Safety
+ * `bytes` is readable, `wtxid` is writable, `len` is writable or NULL.
+ */
+SV2_API sv2_status sv2_transaction_wtxid(struct sv2_bytes bytes, struct sv2_u256 *wtxid, size_t *len);
+
+/**
+ * The weight (BIP 141) of the transaction at the start of `bytes`: three times its size without witness plus its whole
+ * size. `len` and errors are those of sv2_transaction_txid.
+ *
+ * # Safety
+ * `bytes` is readable, `weight` is writable, `len` is writable or NULL.
+ */
+SV2_API sv2_status sv2_transaction_weight(struct sv2_bytes bytes, uint64_t *weight, size_t *len);
+
+/**
+ * The inputs of a transaction; `bytes` must be one and nothing else.
+ *
+ * `*count` becomes their number. Returns SV2_BUFFER_TOO_SMALL if `capacity` is less than that: `*count` then says how
+ * many are needed (`inputs` may be NULL to ask). Returns SV2_ERROR_MALFORMED if it is no transaction. The scripts
+ * point into `bytes`.
+ *
+ * # Safety
+ * `bytes` is readable, `inputs` is writable for `capacity` elements, `count` is writable.
+ */
+SV2_API
+sv2_status sv2_transaction_inputs(struct sv2_bytes bytes,
+                                  struct sv2_transaction_input *inputs,
+                                  size_t capacity,
+                                  size_t *count);
+
+/**
+ * The outputs of a transaction; everything else is as in sv2_transaction_inputs.
+ *
+ * # Safety
+ * `bytes` is readable, `outputs` is writable for `capacity` elements, `count` is writable.
+ */
+SV2_API
+sv2_status sv2_transaction_outputs(struct sv2_bytes bytes,
+                                   struct sv2_transaction_output *outputs,
+                                   size_t capacity,
+                                   size_t *count);
+
+/**
+ * Makes the connection of a client to a server, over Noise. The first bytes of the handshake are ready to be sent.
+ *
+ * Returns SV2_ERROR_ARGUMENT without an authority key, unless `allow_unauthenticated` is set; SV2_ERROR_KEY if the key is none.
+ *
+ * # Safety
+ * `options` is readable, `out` is writable.
+ */
+SV2_API
+sv2_status sv2_connection_new_initiator(const struct sv2_initiator_options *options,
+                                        struct sv2_connection **out);
+
+/**
+ * Makes the connection of a server to a client, over Noise.
+ *
+ * # Safety
+ * `options` is readable and its identity is live, `out` is writable.
+ */
+SV2_API
+sv2_status sv2_connection_new_responder(const struct sv2_responder_options *options,
+                                        struct sv2_connection **out);
+
+/**
+ * Makes a connection without encryption, for a network that can be trusted.
+ *
+ * # Safety
+ * `options` is readable, `out` is writable.
+ */
+SV2_API sv2_status sv2_connection_new_plain(const struct sv2_plain_options *options, struct sv2_connection **out);
+
+/**
+ * Memory of at least `at_least` bytes to read from the socket into, valid until the connection's next call; say with
+ * sv2_connection_received how many bytes there were. {NULL, 0} if `connection` is NULL or unusable.
+ *
+ * # Safety
+ * `connection` is a live connection or NULL.
+ */
+SV2_API struct sv2_room sv2_connection_room(struct sv2_connection *connection, size_t at_least);
+
+/**
+ * `n` bytes were read into sv2_connection_room, and it is `now`. Returns SV2_ERROR_ARGUMENT if the room has not so many.
+ *
+ * # Safety
+ * `connection` is a live connection, and the bytes were written.
+ */
+SV2_API
+sv2_status sv2_connection_received(struct sv2_connection *connection,
+                                   size_t n,
+                                   struct sv2_time now);
+
+/**
+ * Decodes the next message that was received into `*message`.
+ *
+ * Returns SV2_OK; SV2_NEED_INPUT if there is none yet; or an error, after which the connection should be closed once its output
+ * is sent: sv2_connection_error says what is wrong. A message this library does not know is no error, see sv2_message.
+ *
+ * # Safety
+ * `connection` is a live connection, `message` is writable.
+ */
+SV2_API
+sv2_status sv2_connection_next(struct sv2_connection *connection,
+                               struct sv2_message *message);
+
+/**
+ * Decodes the next message out of memory of the caller, which is decrypted where it is.
+ *
+ * `*bytes` shrinks to what has not been looked at; call again until SV2_NEED_INPUT is returned, then it is empty: the tail of
+ * an unfinished message is kept in the connection. In between, the message borrows from that memory or from the connection, and
+ * is valid until the next call as any message; the memory must stay as it is for so long. Statuses are those of
+ * sv2_connection_next; do not use both functions on one connection at the same time.
+ *
+ * # Safety
+ * `connection` is a live connection, `bytes` is readable and writable, and so is what it points to; `message` is writable.
+ */
+SV2_API
+sv2_status sv2_connection_next_from(struct sv2_connection *connection,
+                                    struct sv2_room *bytes,
+                                    struct sv2_time now,
+                                    struct sv2_message *message);
+
+/**
+ * Queues a message. What it points to is copied; before the handshake is done it waits for it.
+ *
+ * Returns SV2_ERROR_ENCODE if a value does not fit its type, SV2_ERROR_OUTPUT_FULL if too much is waiting already, or
+ * SV2_ERROR_STATE if the connection has failed; nothing is queued then.
+ *
+ * # Safety
+ * `connection` is a live connection, `message` and what it points to are readable.
+ */
+SV2_API sv2_status sv2_connection_send(struct sv2_connection *connection, const struct sv2_message *message);
+
+/**
+ * Bytes to write to the socket, contiguous; empty if there are none. They are valid until the next sv2_connection_send,
+ * _output, _sent, _tick or _free, and until messages are received. Long messages are encrypted bit by bit: after
+ * sv2_connection_sent there may be more.
+ *
+ * # Safety
+ * `connection` is a live connection or NULL.
+ */
+SV2_API struct sv2_bytes sv2_connection_output(struct sv2_connection *connection);
+
+/**
+ * The first `n` bytes of sv2_connection_output were written. Returns SV2_ERROR_ARGUMENT if there were not so many.
+ *
+ * # Safety
+ * `connection` is a live connection.
+ */
+SV2_API sv2_status sv2_connection_sent(struct sv2_connection *connection, size_t n);
+
+/**
+ * How many bytes are waiting to be sent, encrypted or not. 0 if `connection` is NULL or unusable.
+ *
+ * # Safety
+ * `connection` is a live connection or NULL.
+ */
+SV2_API size_t sv2_connection_output_len(struct sv2_connection *connection);
+
+/**
+ * It is `now`: gives back memory that is not in use, and fails with SV2_ERROR_TIMEOUT if the handshake takes too long. Call it
+ * at sv2_connection_next_deadline, and now and then for the memory's sake. A message that was given out stays valid.
+ *
+ * # Safety
+ * `connection` is a live connection.
+ */
+SV2_API
+sv2_status sv2_connection_tick(struct sv2_connection *connection,
+                               struct sv2_time now);
+
+/**
+ * When sv2_connection_tick must be called next, in monotonic milliseconds; UINT64_MAX if no time is set.
+ *
+ * # Safety
+ * `connection` is a live connection or NULL.
+ */
+SV2_API uint64_t sv2_connection_next_deadline(struct sv2_connection *connection);
+
+/**
+ * Whether the handshake is done and nothing has failed.
+ *
+ * # Safety
+ * `connection` is a live connection or NULL.
+ */
+SV2_API bool sv2_connection_is_established(struct sv2_connection *connection);
+
+/**
+ * Whether the peer proved to be who it should be: true only for an initiator that gave an authority key, after the handshake.
+ *
+ * # Safety
+ * `connection` is a live connection or NULL.
+ */
+SV2_API
+bool sv2_connection_is_authenticated(struct sv2_connection *connection);
+
+/**
+ * What the server showed, after the handshake; it was checked only if sv2_connection_is_authenticated. Returns SV2_NOT_FOUND
+ * before, and for everybody but an initiator.
+ *
+ * # Safety
+ * `connection` is a live connection, `certificate` is writable.
+ */
+SV2_API
+sv2_status sv2_connection_certificate(struct sv2_connection *connection,
+                                      struct sv2_certificate *certificate);
+
+/**
+ * What went wrong in the last call that failed: a sentence, never NULL, valid until the next call that fails. What the peer
+ * sent is escaped in it.
+ *
+ * # Safety
+ * `connection` is a live connection or NULL.
+ */
+SV2_API
+const char *sv2_connection_error(struct sv2_connection *connection);
+
+/**
+ * Frees a connection, with all messages it gave out. NULL is allowed.
+ *
+ * # Safety
+ * `connection` is a live connection or NULL, and is not used afterwards.
+ */
+SV2_API void sv2_connection_free(struct sv2_connection *connection);
 
 /**
  * Finds the frame at the front of `stream`.
@@ -2013,6 +2880,128 @@ sv2_status sv2_tlv_write(struct sv2_tlv_kind kind,
                          size_t *len);
 
 /**
+ * Makes a secret key: of an authority, or the static key of a server. Keep it secret, and overwrite it after use.
+ *
+ * `random` NULL is the operating system's. Returns SV2_ERROR_RANDOMNESS if the source fails.
+ *
+ * # Safety
+ * `random` is readable or NULL, `secret_key` is writable for 32 bytes.
+ */
+SV2_API sv2_status sv2_secret_key_generate(const struct sv2_random *random, uint8_t *secret_key);
+
+/**
+ * The public key that belongs to a secret key. Returns SV2_ERROR_KEY if the secret key is out of range.
+ *
+ * # Safety
+ * `secret_key` is readable and `public_key` is writable for 32 bytes.
+ */
+SV2_API sv2_status sv2_public_key_from_secret(const uint8_t *secret_key, uint8_t *public_key);
+
+/**
+ * An authority's public key as text, base58check with the prefix [1, 0] (spec 4.7).
+ *
+ * `*len` becomes the length without the final NUL, also if SV2_BUFFER_TOO_SMALL is returned; `len` may be NULL. 64 bytes are
+ * always enough. Returns SV2_ERROR_KEY if the bytes are not a public key.
+ *
+ * # Safety
+ * `public_key` is readable for 32 bytes, `text` is writable for `capacity` bytes, `len` is writable or NULL.
+ */
+SV2_API
+sv2_status sv2_authority_key_to_text(const uint8_t *public_key,
+                                     char *text,
+                                     size_t capacity,
+                                     size_t *len);
+
+/**
+ * Reads an authority's public key from its text. Returns SV2_ERROR_KEY if it is not one: mistyped, cut or something else.
+ *
+ * # Safety
+ * `text` is readable, `public_key` is writable for 32 bytes.
+ */
+SV2_API
+sv2_status sv2_authority_key_from_text(struct sv2_str text,
+                                       uint8_t *public_key);
+
+/**
+ * Reads a URL. Returns SV2_ERROR_KEY if it is not one. `url->host` borrows from `text`.
+ *
+ * # Safety
+ * `text` is readable, `url` is writable.
+ */
+SV2_API sv2_status sv2_url_parse(struct sv2_str text, struct sv2_url *url);
+
+/**
+ * Signs a certificate for a server's static public key. The server then needs no secret of the authority.
+ *
+ * `random` NULL is the operating system's. Returns SV2_ERROR_KEY if the authority's secret key is out of range,
+ * SV2_ERROR_ARGUMENT if the certificate would be valid at no time.
+ *
+ * # Safety
+ * The keys are readable for 32 bytes, `random` is readable or NULL, `certificate` is writable.
+ */
+SV2_API
+sv2_status sv2_certificate_sign(const uint8_t *authority_secret_key,
+                                const uint8_t *server_public_key,
+                                uint32_t valid_from,
+                                uint32_t not_valid_after,
+                                const struct sv2_random *random,
+                                struct sv2_certificate *certificate);
+
+/**
+ * Checks that the authority signed the certificate and that it is valid at `unix_s`, give or take ten seconds.
+ *
+ * Returns SV2_ERROR_CERTIFICATE if not; `reason`, if it is not NULL, then becomes a static sentence that says why. Returns
+ * SV2_ERROR_KEY if the authority's bytes are not a public key.
+ *
+ * # Safety
+ * `certificate` is readable, `authority_key` is readable for 32 bytes, `reason` is writable or NULL.
+ */
+SV2_API
+sv2_status sv2_certificate_check(const struct sv2_certificate *certificate,
+                                 const uint8_t *authority_key,
+                                 uint64_t unix_s,
+                                 const char **reason);
+
+/**
+ * Makes an identity; free it with sv2_identity_free, which may happen before the connections made with it end.
+ *
+ * Returns SV2_ERROR_KEY if the secret key is out of range or the certificate is for another key. The certificate's signature
+ * and times are not checked here.
+ *
+ * # Safety
+ * `static_secret_key` is readable for 32 bytes, `certificate` is readable, `random` is readable or NULL, `out` is writable.
+ */
+SV2_API
+sv2_status sv2_identity_new(const uint8_t *static_secret_key,
+                            const struct sv2_certificate *certificate,
+                            const struct sv2_random *random,
+                            struct sv2_identity **out);
+
+/**
+ * The certificate that the identity shows.
+ *
+ * # Safety
+ * `identity` is a live identity, `certificate` is writable.
+ */
+SV2_API sv2_status sv2_identity_certificate(struct sv2_identity *identity, struct sv2_certificate *certificate);
+
+/**
+ * Frees an identity. NULL is allowed.
+ *
+ * # Safety
+ * `identity` is a live identity or NULL, and is not used afterwards.
+ */
+SV2_API void sv2_identity_free(struct sv2_identity *identity);
+
+/**
+ * Overwrites `len` bytes that held a secret, in a way that no compiler leaves out. NULL is allowed.
+ *
+ * # Safety
+ * `data` is writable for `len` bytes, or NULL.
+ */
+SV2_API void sv2_wipe(uint8_t *data, size_t len);
+
+/**
  * The status's name, such as "SV2_NEED_INPUT". Never NULL; static.
  */
 SV2_API const char *sv2_status_name(sv2_status status);
@@ -2125,6 +3114,19 @@ SV2_API uint32_t sv2_abi_version(void);
 /** The template's tip has been gone for more than ten seconds. (RequestTransactionData) */
 #define SV2_ERROR_CODE_STALE_TEMPLATE_ID "stale-template-id"
 
-/* Initialisers of option structs. */
+/*
+ * Initialisers of option structs: everything as usual. They name every member, so that no compiler warns.
+ */
+
+/** The operating system's randomness. */
+#define SV2_RANDOM_INIT {NULL, NULL}
+/** The usual limits. */
+#define SV2_LIMITS_INIT {0, 0, 0, 0, 0, 0, 0, 0}
+/** For sv2_initiator_options: set authority_key. */
+#define SV2_INITIATOR_OPTIONS_INIT {sizeof(sv2_initiator_options), NULL, 0, 0, SV2_LIMITS_INIT, SV2_RANDOM_INIT}
+/** For sv2_responder_options: set identity. */
+#define SV2_RESPONDER_OPTIONS_INIT {sizeof(sv2_responder_options), NULL, SV2_LIMITS_INIT, SV2_RANDOM_INIT}
+/** For sv2_plain_options: a client. */
+#define SV2_PLAIN_OPTIONS_INIT {sizeof(sv2_plain_options), 0, SV2_LIMITS_INIT}
 
 #endif  /* SV2_H */

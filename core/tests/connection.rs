@@ -1,4 +1,5 @@
 //! Connections in pairs, in memory: what one sends must arrive at the other, whatever the network does to it.
+#![cfg(feature = "std")]
 
 use std::sync::Arc;
 
@@ -129,7 +130,7 @@ fn payloads_around_the_length_of_a_noise_message_arrive() {
     let (mut client, mut server) = noise_pair(Limits::default());
     shake_hands(&mut client, &mut server);
     set_up(&mut client, &mut server, PROTOCOL_TEMPLATE_DISTRIBUTION);
-    let bytes: Vec<u8> = (0..400_000u32).map(|i| (i * 7 >> 3) as u8).collect();
+    let bytes: Vec<u8> = (0..400_000u32).map(|i| ((i * 7) >> 3) as u8).collect();
     for len in [65_518, 65_519, 65_520, 65_535, 131_037, 131_038, 131_039, 400_000].map(|len| len - 15) {
         let list = [&bytes[..len]];
         let data = RequestTransactionDataSuccess { transaction_list: List::Items(&list), ..Default::default() };
@@ -261,7 +262,6 @@ fn a_payload_is_limited_by_state_protocol_and_direction() {
     let (mut client, mut server) = plain_pair(limits);
     assert_eq!(announce(&mut client, 2048), Ok(()));
     assert_eq!(announce(&mut server, 2049), Err(ConnectionError::PayloadTooLarge { tag: 0x76, len: 2049, max: 2048 }));
-    assert!(66_000 >= 8 + 4 + 4 + 4 + 2 + 65_535, "the longest SubmitSolution fits");
 }
 
 #[test]

@@ -1,1 +1,14 @@
-/* Initialisers of option structs. */
+/*
+ * Initialisers of option structs: everything as usual. They name every member, so that no compiler warns.
+ */
+
+/** The operating system's randomness. */
+#define SV2_RANDOM_INIT {NULL, NULL}
+/** The usual limits. */
+#define SV2_LIMITS_INIT {0, 0, 0, 0, 0, 0, 0, 0}
+/** For sv2_initiator_options: set authority_key. */
+#define SV2_INITIATOR_OPTIONS_INIT {sizeof(sv2_initiator_options), NULL, 0, 0, SV2_LIMITS_INIT, SV2_RANDOM_INIT}
+/** For sv2_responder_options: set identity. */
+#define SV2_RESPONDER_OPTIONS_INIT {sizeof(sv2_responder_options), NULL, SV2_LIMITS_INIT, SV2_RANDOM_INIT}
+/** For sv2_plain_options: a client. */
+#define SV2_PLAIN_OPTIONS_INIT {sizeof(sv2_plain_options), 0, SV2_LIMITS_INIT}

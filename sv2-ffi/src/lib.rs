@@ -5,14 +5,22 @@
 #![allow(non_camel_case_types)] // the names are those of C
 #![deny(unsafe_op_in_unsafe_fn)]
 
+mod bitcoin;
 mod boundary;
+mod connection;
 mod message;
+mod noise;
+mod options;
 mod status;
 mod text;
 mod time;
 mod version;
 
+pub use bitcoin::*;
+pub use connection::*;
 pub use message::*;
+pub use noise::*;
+pub use options::*;
 pub use status::*;
 pub use time::*;
 pub use version::*;

@@ -45,7 +45,7 @@ impl Input {
     /// At least `at_least` bytes behind the unread ones.
     #[inline]
     pub(super) fn room(&mut self, at_least: usize) -> &mut [u8] {
-        self.to_front();
+        self.move_to_front();
         let wanted = self.end.saturating_add(at_least);
         if self.buffer.len() < wanted {
             self.buffer.resize(wanted, 0);
@@ -74,7 +74,7 @@ impl Input {
 
     /// Moves the unread bytes, the beginning of a frame at most, to the front of the buffer.
     #[inline]
-    fn to_front(&mut self) {
+    fn move_to_front(&mut self) {
         self.lent = false;
         if self.start > 0 {
             self.buffer.copy_within(self.start..self.end, 0);

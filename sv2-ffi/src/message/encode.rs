@@ -4,7 +4,7 @@ use std::ffi::c_char;
 use std::fmt::{self, Display};
 
 use sv2_core::frame::{FrameError, HEADER_LEN, Header, MAX_PAYLOAD_LEN};
-use sv2_core::message::{CHANNEL_MSG, Message, shape};
+use sv2_core::message::{CHANNEL_MSG, Message, Unknown, shape};
 use sv2_core::wire::{EncodeError, Writer};
 
 use super::{codec, sv2_message};
@@ -63,17 +63,13 @@ pub unsafe extern "C" fn sv2_message_text(
     }
     fenced(|| {
         let message = unsafe { &*message };
-        let needed = match unsafe { message.encode_frame(&mut []) } {
-            Err(FrameError::Encode(EncodeError::BufferTooSmall { needed })) => needed,
-            _ => return SV2_ERROR_ENCODE,
-        };
-        let mut frame = vec![0; needed];
-        if unsafe { message.encode_frame(&mut frame) }.is_err() {
+        let Ok(needed) = (unsafe { message.payload_len() }) else { return SV2_ERROR_ENCODE };
+        let mut payload = vec![0; needed];
+        if unsafe { message.encode_payload(&mut payload) }.is_err() {
             return SV2_ERROR_ENCODE;
         }
-        let payload = frame.get(HEADER_LEN..).unwrap_or(&[]);
-        match Message::decode(message.r#type, payload) {
-            Ok(decoded) => unsafe { write_text(Text(&decoded, payload), out, capacity, len) },
+        match Message::decode(message.r#type, &payload) {
+            Ok(decoded) => unsafe { write_text(Text(&decoded, &payload), out, capacity, len) },
             Err(_) => SV2_ERROR_ENCODE,
         }
     })
@@ -105,43 +101,55 @@ impl sv2_message {
     /// # Safety
     /// The field of `as` that `type` names is set, and the pointers of the message are valid for their lengths.
     pub(crate) unsafe fn encode_frame(&self, out: &mut [u8]) -> Result<usize, FrameError> {
-        let total = out.len();
-        let (header, mut payload) = match out.split_first_chunk_mut::<HEADER_LEN>() {
-            Some((header, payload)) => (Some(header), payload),
-            None => (None, Default::default()),
-        };
         let too_small = |needed| FrameError::Encode(EncodeError::BufferTooSmall { needed });
-        let append = unsafe { self.trailing.as_slice() };
-        let known = shape(self.r#type);
-        let fields = match known {
-            // The message's own fields, with a reborrow so that the trailing bytes can follow.
-            Some(_) => {
-                let buffer = &mut *payload;
-                let writer = unsafe { codec::encode(self.r#type, &self.r#as, |shape| Writer::new(shape, buffer)) };
-                match writer.map_or(Ok(0), Writer::finish) {
-                    Ok(len) | Err(EncodeError::BufferTooSmall { needed: len }) => len,
-                    Err(error) => return Err(FrameError::Encode(error)),
-                }
-            }
-            None => {
-                let raw = unsafe { self.payload.as_slice() };
-                if let Some(to) = payload.get_mut(..raw.len()) {
-                    to.copy_from_slice(raw);
-                }
-                raw.len()
-            }
+        let Some((header, payload)) = out.split_first_chunk_mut::<HEADER_LEN>() else {
+            return Err(too_small(HEADER_LEN + unsafe { self.payload_len() }?));
         };
-        let payload_len = fields.saturating_add(append.len());
-        if payload_len > MAX_PAYLOAD_LEN {
-            return Err(FrameError::PayloadTooLong(payload_len));
+        match unsafe { self.encode_payload(payload) } {
+            Ok(payload_len) => {
+                *header = self.header(payload_len).to_bytes();
+                Ok(HEADER_LEN + payload_len)
+            }
+            Err(FrameError::Encode(EncodeError::BufferTooSmall { needed })) => Err(too_small(HEADER_LEN + needed)),
+            Err(error) => Err(error),
         }
-        let needed = HEADER_LEN + payload_len;
-        if total < needed {
-            return Err(too_small(needed));
+    }
+
+    /// How long the payload is.
+    ///
+    /// # Safety
+    /// As [`sv2_message::encode_frame`].
+    #[inline]
+    pub(crate) unsafe fn payload_len(&self) -> Result<usize, FrameError> {
+        match unsafe { self.encode_payload(&mut []) } {
+            Err(FrameError::Encode(EncodeError::BufferTooSmall { needed })) => Ok(needed),
+            other => other,
         }
-        payload = payload.get_mut(fields..payload_len).ok_or(too_small(needed))?;
-        payload.copy_from_slice(append);
-        *header.ok_or(too_small(needed))? = self.header(payload_len).to_bytes();
+    }
+
+    /// Writes the payload, the fields and what is to follow them, into `out` and says how long it is.
+    ///
+    /// # Safety
+    /// As [`sv2_message::encode_frame`].
+    #[inline]
+    pub(crate) unsafe fn encode_payload(&self, out: &mut [u8]) -> Result<usize, FrameError> {
+        let (fields, behind) = unsafe {
+            let fields = match codec::encode(self.r#type, &self.r#as, |shape| Writer::new(shape, &mut *out)) {
+                Some(writer) => writer.finish(),
+                None => Unknown { tag: self.r#type, payload: self.payload.as_slice() }.encode(out),
+            };
+            (fields, self.trailing.as_slice())
+        };
+        let fields_len = match fields {
+            Ok(len) | Err(EncodeError::BufferTooSmall { needed: len }) => len,
+            Err(error) => return Err(FrameError::Encode(error)),
+        };
+        let needed = fields_len.saturating_add(behind.len());
+        if needed > MAX_PAYLOAD_LEN {
+            return Err(FrameError::PayloadTooLong(needed));
+        }
+        let too_small = FrameError::Encode(EncodeError::BufferTooSmall { needed });
+        out.get_mut(fields_len..needed).ok_or(too_small)?.copy_from_slice(behind);
         Ok(needed)
     }
 
