@@ -72,14 +72,15 @@ impl Pool {
         self.process.wait_for_text("ready to accept connections", timeout).map(drop)
     }
 
-    /// Waits for the next share that the pool takes for a block, and returns the block's hash as it prints it.
+    /// Waits until the pool says that a share was the block with this hash, as people print it.
+    ///
+    /// A second block upon the same parent may come in between: the miner works on until it gets the next job.
     ///
     /// # Errors
     /// As [`Process::wait_for`].
-    pub fn wait_for_block(&mut self, timeout: Duration) -> Result<String, NotSeen> {
-        self.process.wait_for("Block Found", timeout, |line| {
-            let (_, hash) = line.split_once("Block Found!!! \u{1f4b0}")?;
-            Some(hash.to_owned())
+    pub fn wait_for_block(&mut self, hash: &str, timeout: Duration) -> Result<(), NotSeen> {
+        self.process.wait_for(&format!("Block Found, {hash}"), timeout, |line| {
+            (line.contains("Block Found") && line.ends_with(hash)).then_some(())
         })
     }
 }
