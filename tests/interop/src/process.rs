@@ -4,7 +4,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -20,15 +20,13 @@ pub struct Process {
     output: Arc<Output>,
     /// The lines before this one have been looked at by [`Process::wait_for`].
     read: usize,
-    log: PathBuf,
 }
 
 impl Process {
     /// Starts `command`, reading both its outputs into one sequence of lines, which also goes to
     /// `<directory>/<name>.log`.
     pub fn start(name: &str, command: &mut Command, directory: &Path) -> io::Result<Process> {
-        let log = directory.join(format!("{name}.log"));
-        let file = File::create(&log)?;
+        let file = File::create(directory.join(format!("{name}.log")))?;
         let mut child =
             command.env("NO_COLOR", "1").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         let output = Arc::new(Output::new(file));
@@ -43,7 +41,7 @@ impl Process {
             let output = Arc::clone(&output);
             thread::spawn(move || output.read_all(pipe));
         }
-        Ok(Process { name: name.into(), child, output, read: 0, log })
+        Ok(Process { name: name.into(), child, output, read: 0 })
     }
 
     /// Waits for a line of which `find` makes something, beginning after the line of the last wait.
@@ -89,11 +87,6 @@ impl Process {
     /// Every line so far.
     pub fn lines(&self) -> Vec<String> {
         self.output.lock().all.clone()
-    }
-
-    /// The file with every line so far.
-    pub fn log(&self) -> &Path {
-        &self.log
     }
 
     /// Whether the program still runs.
