@@ -2398,6 +2398,14 @@ SV2_API sv2_status sv2_height_push(uint32_t height, uint8_t *out, size_t capacit
 SV2_API sv2_status sv2_sha256d(struct sv2_bytes bytes, struct sv2_u256 *hash);
 
 /**
+ * The single SHA-256 of `bytes`: the hash of hash locks and of the scripts behind version 0 witness programs (BIP 141).
+ *
+ * # Safety
+ * `bytes` is readable, `hash` is writable.
+ */
+SV2_API sv2_status sv2_sha256(struct sv2_bytes bytes, struct sv2_u256 *hash);
+
+/**
  * Serializes a header into the SV2_BLOCK_HEADER_LEN bytes at `out`.
  *
  * # Safety

@@ -77,13 +77,17 @@ fn structs_have_the_layout_of_c() {
 }
 
 #[test]
-fn bytes_are_hashed_twice() {
+fn bytes_are_hashed_once_or_twice() {
     let mut hash = ZERO;
     assert_eq!(unsafe { sv2_sha256d(bytes(b"abc"), &mut hash) }, SV2_OK);
     assert_eq!(hash, u256("4f8b42c22dd3729b519ba6f68d2da7cc5b2d606d05daed5ad5128cc03e6c6358"));
     assert_eq!(unsafe { sv2_sha256d(EMPTY, &mut hash) }, SV2_OK);
     assert_eq!(hash, u256("5df6e0e2761359d30a8275058e299fcc0381534545f55cf43e41983f5d4c9456"));
     assert_eq!(unsafe { sv2_sha256d(bytes(b"abc"), null_mut()) }, SV2_ERROR_NULL);
+    // FIPS 180-2, example 1.
+    assert_eq!(unsafe { sv2_sha256(bytes(b"abc"), &mut hash) }, SV2_OK);
+    assert_eq!(hash, u256("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"));
+    assert_eq!(unsafe { sv2_sha256(bytes(b"abc"), null_mut()) }, SV2_ERROR_NULL);
 }
 
 #[test]

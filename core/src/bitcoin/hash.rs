@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use bitcoin_hashes::{HashEngine, sha256d as engine};
+use bitcoin_hashes::{HashEngine, sha256 as single, sha256d as engine};
 
 /// 32 bytes in internal byte order: as hashed, as in headers, as U256 on the wire (little-endian).
 pub type Hash = [u8; 32];
@@ -11,6 +11,12 @@ pub type Hash = [u8; 32];
 #[must_use]
 pub fn sha256d(bytes: &[u8]) -> Hash {
     engine::Hash::hash(bytes).to_byte_array()
+}
+
+/// The single SHA-256 of `bytes`: the hash of hash locks and of the scripts behind version 0 witness programs (BIP 141).
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> Hash {
+    single::Hash::hash(bytes).to_byte_array()
 }
 
 /// Double SHA-256 of bytes that come in pieces.

@@ -8,7 +8,7 @@
 //!
 //! | file | what it is |
 //! |---|---|
-//! | `hash` | double SHA-256, at once or streamed; hex as a node's RPC writes it |
+//! | `hash` | double SHA-256, at once or streamed; single; hex as a node's RPC writes it |
 //! | [`compact_size`] | Bitcoin's variable-length counts and lengths |
 //! | `header`, `target` | the 80 bytes that miners hash, and the number the hash must not exceed |
 //! | `merkle` | root, path of the coinbase, root from a path |
@@ -38,7 +38,7 @@ pub use block::{
 pub use coinbase::{Coinbase, has_witness, height_push, restore_witness, strip_witness};
 pub use coinbase_template::CoinbaseTemplate;
 pub use error::{Error, ErrorKind};
-pub use hash::{Hash, RpcHex, Sha256d, from_rpc_hex, sha256d};
+pub use hash::{Hash, RpcHex, Sha256d, from_rpc_hex, sha256, sha256d};
 pub use header::Header;
 pub use list::List;
 pub use merkle::{merkle_path, merkle_root, root_from_path};

@@ -1,6 +1,6 @@
-//! Double SHA-256, and the block header.
+//! SHA-256, and the block header.
 
-use sv2_core::bitcoin::{Header, sha256d};
+use sv2_core::bitcoin::{Header, sha256, sha256d};
 
 use crate::boundary::fenced;
 use crate::{SV2_ERROR_MALFORMED, SV2_ERROR_NULL, SV2_OK, sv2_bytes, sv2_status, sv2_u256};
@@ -19,6 +19,21 @@ pub unsafe extern "C" fn sv2_sha256d(bytes: sv2_bytes, hash: *mut sv2_u256) -> s
     }
     fenced(|| {
         unsafe { hash.write(sv2_u256 { bytes: sha256d(bytes.as_slice()) }) };
+        SV2_OK
+    })
+}
+
+/// The single SHA-256 of `bytes`: the hash of hash locks and of the scripts behind version 0 witness programs (BIP 141).
+///
+/// # Safety
+/// `bytes` is readable, `hash` is writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sv2_sha256(bytes: sv2_bytes, hash: *mut sv2_u256) -> sv2_status {
+    if hash.is_null() {
+        return SV2_ERROR_NULL;
+    }
+    fenced(|| {
+        unsafe { hash.write(sv2_u256 { bytes: sha256(bytes.as_slice()) }) };
         SV2_OK
     })
 }
