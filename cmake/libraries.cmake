@@ -18,12 +18,9 @@ if(multi_config)
 endif()
 set(archive ${SV2_CARGO_TARGET_DIR}/${sv2_rust_target}/$<IF:$<CONFIG:Debug>,debug,release>/libsv2.a)
 
-set(cargo_environment --unset=MAKEFLAGS)
-if(CMAKE_CROSSCOMPILING)
-    # For the C code in the crates; cargo spells the variables with underscores.
-    string(REPLACE - _ target ${sv2_rust_target})
-    list(APPEND cargo_environment CC_${target}=${CMAKE_C_COMPILER} AR_${target}=${CMAKE_AR})
-endif()
+# The C code in the crates is compiled by the compiler that CMake uses; cargo spells the variables with underscores.
+string(REPLACE - _ target ${sv2_rust_target})
+set(cargo_environment --unset=MAKEFLAGS CC_${target}=${CMAKE_C_COMPILER} AR_${target}=${CMAKE_AR})
 
 # cargo knows what is out of date, so it is always asked. --crate-type leaves out the crate's other forms: together with the rlib
 # cargo would do no link-time optimisation.
