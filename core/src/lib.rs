@@ -27,6 +27,7 @@ pub mod frame;
 pub mod message;
 pub mod noise;
 mod random;
+pub mod template;
 mod time;
 pub mod wire;
 

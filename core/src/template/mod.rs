@@ -1,0 +1,74 @@
+//! The Template Distribution Protocol (spec 7): block templates from a node to those who mine on them.
+//!
+//! [`Provider`] is the server's side as an engine: it speaks with any number of clients and asks its host, the node, for
+//! templates. What both sides share is here: how much of a block a client's coinbase outputs take.
+
+mod provider;
+
+use core::fmt;
+
+use crate::message::{CoinbaseOutputConstraints, Payload};
+use crate::wire::DecodeError;
+
+pub use provider::{
+    CloseReason, ConnectionId, Event, Level, Provider, ProviderError, ProviderOptions, Solution, SolutionRefusal,
+    Template, TemplateError,
+};
+
+/// Weight of a whole block, in weight units (consensus).
+pub const MAX_BLOCK_WEIGHT: u32 = 4_000_000;
+
+/// What is reserved at least, in weight units: the floor of Bitcoin Core (spec 7.1).
+pub const MIN_RESERVED_WEIGHT: u32 = 2_000;
+
+/// What is reserved besides the client's outputs, in weight units (spec 7.1): header 320, transaction count 12, fixed
+/// fields of the coinbase 236, its scriptSig 400, its output count 12, the witness commitment 188.
+const FIXED_WEIGHT: u32 = 320 + 12 + 236 + 400 + 12 + 188;
+
+/// Sigops reserved for clients that speak an earlier draft, whose CoinbaseOutputConstraints ends after the size.
+const LEGACY_SIGOPS: u16 = 400;
+
+/// What a template must leave free for the coinbase. Clients with the same key can share a template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConstraintKey {
+    /// Weight units to reserve for the header, the transaction count and the whole coinbase.
+    pub reserved_weight: u32,
+    /// Sigops to reserve for the coinbase's outputs.
+    pub sigops: u16,
+}
+
+impl ConstraintKey {
+    /// What to reserve for a client that adds outputs of `max_additional_size` serialized bytes with at most `sigops`
+    /// sigops (spec 7.1): 1168 + 4 * `max_additional_size` weight units, and not below [`MIN_RESERVED_WEIGHT`].
+    ///
+    /// `None` if that is more than a block: no template can satisfy it.
+    #[must_use]
+    pub fn new(max_additional_size: u32, sigops: u16) -> Option<Self> {
+        let weight = max_additional_size.checked_mul(4)?.checked_add(FIXED_WEIGHT)?;
+        let reserved_weight = weight.max(MIN_RESERVED_WEIGHT);
+        (reserved_weight <= MAX_BLOCK_WEIGHT).then_some(Self { reserved_weight, sigops })
+    }
+
+    /// Whether a template made for this key also leaves enough free for `other`.
+    #[must_use]
+    pub const fn covers(&self, other: &Self) -> bool {
+        self.reserved_weight >= other.reserved_weight && self.sigops >= other.sigops
+    }
+}
+
+impl fmt::Display for ConstraintKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} weight units and {} sigops reserved", self.reserved_weight, self.sigops)
+    }
+}
+
+/// Decodes CoinbaseOutputConstraints, also in the form of earlier drafts, 4 bytes without sigops.
+fn decode_constraints(payload: &[u8]) -> Result<CoinbaseOutputConstraints, DecodeError> {
+    match payload.try_into() {
+        Ok(size) => Ok(CoinbaseOutputConstraints {
+            coinbase_output_max_additional_size: u32::from_le_bytes(size),
+            coinbase_output_max_additional_sigops: LEGACY_SIGOPS,
+        }),
+        Err(_) => CoinbaseOutputConstraints::decode(payload),
+    }
+}

@@ -1,0 +1,250 @@
+//! What the engine tells its host.
+
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::ConnectionId;
+use crate::bitcoin::{Hash, Header};
+use crate::connection::ConnectionError;
+use crate::template::{ConstraintKey, MAX_BLOCK_WEIGHT};
+
+/// Most log lines that wait to be read; further ones are counted.
+const MAX_LOGS: usize = 64;
+
+/// Something the host must do, or may want to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A block was found: submit it before anything else. Comes before all other events.
+    SubmitBlock(Solution),
+    /// Clients wait for a template for this key on the present tip: build one, give it to
+    /// [`Provider::template_ready`](super::Provider::template_ready), and go on giving better ones until
+    /// [`Event::DropTemplate`].
+    WantTemplate {
+        /// What the template must leave free.
+        key: ConstraintKey,
+    },
+    /// No client needs templates for this key any more. Those already given are still in use: see
+    /// [`Event::TemplateExpired`].
+    DropTemplate {
+        /// The key of a [`Event::WantTemplate`] before.
+        key: ConstraintKey,
+    },
+    /// A template is no longer needed: the host may free what belongs to its handle.
+    TemplateExpired {
+        /// The host's name for it.
+        node_handle: u64,
+        /// What [`Provider::template_ready`](super::Provider::template_ready) returned for it.
+        template_id: u64,
+    },
+    /// Somebody wants the transactions of a template: answer with
+    /// [`Provider::transactions_ready`](super::Provider::transactions_ready). Nobody else is held up meanwhile.
+    WantTransactions {
+        /// To be given back with the answer.
+        template_id: u64,
+        /// The host's name for the template.
+        node_handle: u64,
+    },
+    /// There are bytes in [`Provider::output`](super::Provider::output). At most one such event waits for each connection.
+    Writable {
+        /// The connection.
+        connection: ConnectionId,
+    },
+    /// Close the socket. The engine has forgotten the connection; what could be sent to it was given out before.
+    Close {
+        /// The connection.
+        connection: ConnectionId,
+        /// Why.
+        reason: CloseReason,
+    },
+    /// A client is set up and has said what it needs; again whenever it changes that.
+    ClientReady {
+        /// The connection.
+        connection: ConnectionId,
+        /// The key whose templates it gets.
+        key: ConstraintKey,
+    },
+    /// A SubmitSolution that is not submitted.
+    SolutionRefused {
+        /// The client that sent it.
+        connection: ConnectionId,
+        /// What it says to have solved.
+        template_id: u64,
+        /// Why it is not submitted.
+        refusal: SolutionRefusal,
+    },
+    /// A line for the host's log. What comes from peers in it is escaped.
+    Log {
+        /// How much it matters.
+        level: Level,
+        /// The line, without a line break.
+        text: String,
+    },
+}
+
+/// A block found on a template, without the template's transactions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Solution {
+    /// The client that found it.
+    pub connection: ConnectionId,
+    /// The template.
+    pub template_id: u64,
+    /// The host's name for the template.
+    pub node_handle: u64,
+    /// The block's header: version, time and nonce from the client, prev_hash and nBits from the template, the merkle root
+    /// reckoned from `coinbase_tx`. Its hash meets nBits. Whether the block is valid is for the node to judge.
+    pub header: Header,
+    /// The header's hash.
+    pub block_hash: Hash,
+    /// Whether the hash also meets the target that the client was told, which may be harder than nBits.
+    pub meets_target: bool,
+    /// The coinbase as it goes into the block. If it came without its BIP 141 fields although the template commits to
+    /// witnesses, they are restored.
+    pub coinbase_tx: Vec<u8>,
+}
+
+/// Why a SubmitSolution is not submitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SolutionRefusal {
+    /// The template was never given out, or its tip has been gone for too long.
+    UnknownTemplate,
+    /// The hash does not meet nBits: no network accepts it.
+    HashAboveTarget {
+        /// The header's hash.
+        block_hash: Hash,
+    },
+    /// The same block with the same coinbase was submitted before.
+    Duplicate {
+        /// The header's hash.
+        block_hash: Hash,
+    },
+}
+
+/// How much a log line matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Something does not work and somebody should look at it.
+    Error,
+    /// A peer did what it should not.
+    Warning,
+    /// What a quiet day looks like.
+    Info,
+    /// For those who look for a fault.
+    Debug,
+}
+
+/// Why a connection is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseReason {
+    /// The handshake failed or took too long, or what came was not authentic, too long or malformed.
+    Connection(ConnectionError),
+    /// A SetupConnection.Error was sent, with this error code.
+    SetupRefused(&'static str),
+    /// No SetupConnection in time.
+    SetupTimeout,
+    /// This message came before SetupConnection.
+    BeforeSetup(&'static str),
+    /// SetupConnection came twice.
+    SecondSetup,
+    /// No CoinbaseOutputConstraints in time.
+    ConstraintsTimeout,
+    /// The client wants more bytes of outputs than fit into a block.
+    ConstraintsTooLarge {
+        /// coinbase_output_max_additional_size.
+        max_additional_size: u32,
+    },
+    /// The client changes its constraints again and again.
+    TooManyConstraints,
+    /// Too many different constraints are in use, and none of them covers the client's.
+    TooManyKeys,
+    /// Too many RequestTransactionData of the client are waiting.
+    TooManyRequests,
+    /// The client does not read what it is sent.
+    TooSlow,
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connection(error) => error.fmt(f),
+            Self::SetupRefused(error_code) => write!(f, "the setup was refused: {error_code}"),
+            Self::SetupTimeout => f.write_str("no SetupConnection in time"),
+            Self::BeforeSetup(message) => write!(f, "{message} came before SetupConnection"),
+            Self::SecondSetup => f.write_str("a second SetupConnection came"),
+            Self::ConstraintsTimeout => f.write_str("no CoinbaseOutputConstraints in time"),
+            Self::ConstraintsTooLarge { max_additional_size } => {
+                write!(
+                    f,
+                    "{max_additional_size} bytes of coinbase outputs do not fit into {MAX_BLOCK_WEIGHT} weight units"
+                )
+            }
+            Self::TooManyConstraints => f.write_str("CoinbaseOutputConstraints came too often"),
+            Self::TooManyKeys => f.write_str("too many different CoinbaseOutputConstraints are in use"),
+            Self::TooManyRequests => f.write_str("too many RequestTransactionData are waiting"),
+            Self::TooSlow => f.write_str("too many bytes are waiting to be sent"),
+        }
+    }
+}
+
+/// The events that wait to be read, solutions apart and first.
+#[derive(Debug, Default)]
+pub(super) struct Events {
+    solutions: VecDeque<Solution>,
+    queue: VecDeque<Event>,
+    /// How many of the queue are log lines, and how many more there were.
+    logs: usize,
+    lost_logs: usize,
+}
+
+impl Events {
+    pub(super) fn next(&mut self) -> Option<Event> {
+        if let Some(solution) = self.solutions.pop_front() {
+            return Some(Event::SubmitBlock(solution));
+        }
+        let event = self.queue.pop_front();
+        match &event {
+            Some(Event::Log { .. }) => self.logs = self.logs.saturating_sub(1),
+            None if self.lost_logs > 0 => {
+                let text = alloc::format!("{} more lines are left out", core::mem::take(&mut self.lost_logs));
+                return Some(Event::Log { level: Level::Warning, text });
+            }
+            _ => {}
+        }
+        event
+    }
+
+    pub(super) fn next_solution(&mut self) -> Option<Solution> {
+        self.solutions.pop_front()
+    }
+
+    pub(super) fn push(&mut self, event: Event) {
+        self.queue.push_back(event);
+    }
+
+    pub(super) fn submit(&mut self, solution: Solution) {
+        self.solutions.push_back(solution);
+    }
+
+    pub(super) fn log(&mut self, level: Level, text: fmt::Arguments<'_>) {
+        if self.logs < MAX_LOGS {
+            self.logs += 1;
+            self.queue.push_back(Event::Log { level, text: alloc::fmt::format(text) });
+        } else {
+            self.lost_logs += 1;
+        }
+    }
+
+    /// A template for `key` is no longer asked for.
+    pub(super) fn cancel_want(&mut self, key: ConstraintKey) {
+        self.queue.retain(|event| *event != Event::WantTemplate { key });
+    }
+
+    /// Nothing is to be done any more about a connection.
+    pub(super) fn forget(&mut self, id: ConnectionId) {
+        self.queue.retain(|event| match event {
+            Event::Writable { connection } | Event::Close { connection, .. } => *connection != id,
+            _ => true,
+        });
+    }
+}

@@ -1,0 +1,103 @@
+//! The constraint keys in use: for each, the template that its clients share.
+
+use alloc::collections::BTreeMap;
+
+use super::ProviderOptions;
+use super::templates::{Frames, Tip};
+use crate::template::ConstraintKey;
+
+/// The keys in use.
+#[derive(Debug, Default)]
+pub(super) struct Keys(BTreeMap<ConstraintKey, Key>);
+
+/// A key in use.
+#[derive(Debug, Default)]
+pub(super) struct Key {
+    /// How many clients have it; never 0 for long.
+    clients: usize,
+    /// Whether the host knows that a template on the present tip is wanted.
+    pub(super) asked: bool,
+    /// The best template on the present tip.
+    pub(super) current: Option<Current>,
+    /// What was last sent to all clients.
+    pub(super) announced: Option<Announced>,
+}
+
+/// The template to hand out.
+#[derive(Clone, Debug)]
+pub(super) struct Current {
+    pub(super) id: u64,
+    pub(super) tip: Tip,
+    /// coinbase_tx_value_remaining.
+    pub(super) value: u64,
+    pub(super) frames: Frames,
+}
+
+/// What is remembered of a template that was sent to all clients of a key.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Announced {
+    pub(super) id: u64,
+    pub(super) tip: Tip,
+    pub(super) value: u64,
+    /// When, in monotonic milliseconds.
+    pub(super) at: u64,
+}
+
+impl Key {
+    /// When the current template is to be sent to clients that have an older one on the same tip, in monotonic
+    /// milliseconds. `None` if it is not worth it.
+    pub(super) fn update_due_at(&self, options: &ProviderOptions) -> Option<u64> {
+        let (current, announced) = (self.current.as_ref()?, self.announced.as_ref()?);
+        let is_news = current.id != announced.id && current.tip == announced.tip;
+        let is_worth_it = current.value >= announced.value.saturating_add(options.fee_threshold_sat);
+        (is_news && is_worth_it).then_some(announced.at.saturating_add(options.update_interval_ms))
+    }
+}
+
+impl Keys {
+    pub(super) fn get(&self, key: &ConstraintKey) -> Option<&Key> {
+        self.0.get(key)
+    }
+
+    pub(super) fn get_mut(&mut self, key: &ConstraintKey) -> Option<&mut Key> {
+        self.0.get_mut(key)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&ConstraintKey, &Key)> {
+        self.0.iter()
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&ConstraintKey, &mut Key)> {
+        self.0.iter_mut()
+    }
+
+    /// The key for a client with these constraints, which leaves another key: the one it wants, or if no more can be in
+    /// use, the tightest of those in use that covers it.
+    pub(super) fn choose(
+        &self,
+        wanted: ConstraintKey,
+        leaves: Option<ConstraintKey>,
+        max_keys: usize,
+    ) -> Option<ConstraintKey> {
+        let makes_room = leaves.and_then(|key| self.0.get(&key)).is_some_and(|key| key.clients == 1);
+        if self.0.contains_key(&wanted) || self.0.len() - usize::from(makes_room) < max_keys {
+            return Some(wanted);
+        }
+        // They are ordered by the weight, then by the sigops.
+        self.0.range(wanted..).map(|(key, _)| *key).find(|key| key.covers(&wanted))
+    }
+
+    /// One more client has this key.
+    pub(super) fn join(&mut self, key: ConstraintKey) -> &mut Key {
+        let state = self.0.entry(key).or_default();
+        state.clients += 1;
+        state
+    }
+
+    /// One client less has this key. If it was the last, gives back what was known of the key.
+    pub(super) fn leave(&mut self, key: ConstraintKey) -> Option<Key> {
+        let state = self.0.get_mut(&key)?;
+        state.clients = state.clients.saturating_sub(1);
+        if state.clients == 0 { self.0.remove(&key) } else { None }
+    }
+}

@@ -1,0 +1,73 @@
+//! What the host decides once, when it makes a provider.
+
+use alloc::sync::Arc;
+
+use crate::connection::Limits;
+use crate::noise::Identity;
+
+/// What a [`Provider`](super::Provider) serves, to how many, and how long it waits. All times are in milliseconds.
+///
+/// Made by [`ProviderOptions::new`] or [`ProviderOptions::plaintext`]; then any field can be changed.
+#[derive(Clone, Debug)]
+pub struct ProviderOptions {
+    /// What clients are shown in the Noise handshake. `None`: no encryption, see [`ProviderOptions::plaintext`].
+    pub identity: Option<Arc<Identity>>,
+    /// A template on the same tip is sent when it is worth at least so many satoshis more than the last one sent.
+    pub fee_threshold_sat: u64,
+    /// Clients are sent a template on the same tip no sooner than this after the last one.
+    pub update_interval_ms: u64,
+    /// How long a template can still be asked about and solved after its tip is gone.
+    pub template_lifetime_ms: u64,
+    /// Most clients at once, those not set up yet included.
+    pub max_clients: usize,
+    /// Most templates to keep up to date at once, one for each distinct [`ConstraintKey`](super::super::ConstraintKey):
+    /// each costs the node work. When so many are in use, a new client gets one of them that covers its constraints, or
+    /// is refused.
+    pub max_keys: usize,
+    /// How often a client may send CoinbaseOutputConstraints while the tip stays the same. Each is answered with a template.
+    pub max_constraints_per_tip: u32,
+    /// How many RequestTransactionData of one client may be waiting for the node.
+    pub max_pending_requests: usize,
+    /// Bytes of transaction data to keep for clients that ask for what another one asked for before. Those that wait in a
+    /// connection's output do not count here, and are bounded by [`Limits::max_output`].
+    pub transaction_cache_len: usize,
+    /// How long a client may take from connecting to SetupConnection.
+    pub setup_timeout_ms: u64,
+    /// How long a client may take from SetupConnection to CoinbaseOutputConstraints. The specification says "immediately"; a
+    /// job declarator client cannot know them before its pool told it.
+    pub constraints_timeout_ms: u64,
+    /// How long a client that is refused may take to read the reason.
+    pub flush_timeout_ms: u64,
+    /// Bounds of each connection. [`Limits::max_output`] is what a slow client may cost before it is dropped; it must hold
+    /// the transactions of a block.
+    pub limits: Limits,
+}
+
+impl ProviderOptions {
+    /// A provider that encrypts and shows `identity`.
+    #[must_use]
+    pub fn new(identity: Arc<Identity>) -> Self {
+        Self { identity: Some(identity), ..Self::plaintext() }
+    }
+
+    /// A provider without encryption or proof of who it is: only for a network in which everybody is trusted.
+    #[must_use]
+    pub fn plaintext() -> Self {
+        Self {
+            identity: None,
+            fee_threshold_sat: 1_000,
+            update_interval_ms: 5_000,
+            template_lifetime_ms: 10_000,
+            max_clients: 1_000,
+            max_keys: 16,
+            max_constraints_per_tip: 32,
+            max_pending_requests: 64,
+            transaction_cache_len: 64 << 20,
+            setup_timeout_ms: 60_000,
+            constraints_timeout_ms: 600_000,
+            flush_timeout_ms: 5_000,
+            // Two answers with the transactions of the heaviest block.
+            limits: Limits { max_output: 8 << 20, ..Limits::default() },
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! What the engine does about each request of a client.
+
+use alloc::sync::Arc;
+use alloc::vec;
+
+use super::client::{PROTOCOL_VERSION, Phase, Request, SetupError, SubmittedSolution};
+use super::events::{CloseReason, Event, Level, SolutionRefusal};
+use super::solution::solve;
+use super::templates::Transactions;
+use super::{ConnectionId, Provider};
+use crate::Time;
+use crate::message::{
+    CoinbaseOutputConstraints, Payload, RequestExtensionsError, RequestExtensionsSuccess, RequestTransactionDataError,
+    SetupConnectionError, SetupConnectionSuccess, error_code, shape,
+};
+use crate::template::ConstraintKey;
+use crate::wire::{List, Str};
+
+impl Provider {
+    pub(super) fn handle(&mut self, id: ConnectionId, request: Request, now: Time) {
+        match request {
+            Request::SetupConnection { answer, device } => {
+                self.events.log(Level::Info, format_args!("client {id} is {device}"));
+                match answer {
+                    Ok(()) => self.accept_setup(id, now),
+                    Err(error) => self.refuse_setup(id, error, now),
+                }
+            }
+            Request::Constraints(constraints) => self.take_constraints(id, constraints, now),
+            Request::TransactionData { template_id } => self.request_transactions(id, template_id, now),
+            Request::Solution(submitted) => self.submit(id, submitted),
+            Request::Extensions { request_id, requested } => self.answer_extensions(id, request_id, &requested),
+            Request::Unknown { tag, len } => {
+                let name = shape(tag).map_or("unknown", |shape| shape.name);
+                let text = format_args!("client {id}: message 0x{tag:02x} ({name}) of {len} bytes is ignored");
+                self.events.log(Level::Debug, text);
+            }
+        }
+    }
+
+    fn send<'m>(&mut self, id: ConnectionId, message: &impl Payload<'m>) {
+        if let Some(client) = self.clients.get_mut(&id) {
+            let sent = client.connection.send(message);
+            self.after_send(id, sent);
+        }
+    }
+
+    // ---------------------------------------------------------------------------------------------------------- setup
+
+    fn accept_setup(&mut self, id: ConnectionId, now: Time) {
+        if let Some(client) = self.clients.get_mut(&id) {
+            let deadline = now.monotonic_ms.saturating_add(self.options.constraints_timeout_ms);
+            client.phase = Phase::AwaitingConstraints { deadline };
+        }
+        self.send(id, &SetupConnectionSuccess { used_version: PROTOCOL_VERSION, flags: 0 });
+    }
+
+    fn refuse_setup(&mut self, id: ConnectionId, error: SetupError, now: Time) {
+        let SetupError { flags, error_code } = error;
+        self.send(id, &SetupConnectionError { flags, error_code: Str::from(error_code) });
+        self.close_after_flush(id, CloseReason::SetupRefused(error_code), now);
+    }
+
+    /// No extension is supported: a client that asks need not wait for an answer in vain.
+    fn answer_extensions(&mut self, id: ConnectionId, request_id: u16, requested: &[u16]) {
+        if requested.is_empty() {
+            self.send(id, &RequestExtensionsSuccess { request_id, supported_extensions: List::Items(&[]) });
+        } else {
+            let unsupported_extensions = List::Items(requested);
+            let required_extensions = List::Items(&[]);
+            self.send(id, &RequestExtensionsError { request_id, unsupported_extensions, required_extensions });
+        }
+    }
+
+    // ------------------------------------------------------------------------------------------------------ templates
+
+    /// Gives a client the key of its constraints, and the best template at once (spec 7).
+    fn take_constraints(&mut self, id: ConnectionId, constraints: CoinbaseOutputConstraints, now: Time) {
+        let CoinbaseOutputConstraints {
+            coinbase_output_max_additional_size: max_additional_size,
+            coinbase_output_max_additional_sigops: max_additional_sigops,
+        } = constraints;
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        client.constraints = client.constraints.saturating_add(1);
+        let before = client.key();
+        if client.constraints > self.options.max_constraints_per_tip {
+            return self.close_after_flush(id, CloseReason::TooManyConstraints, now);
+        }
+        let Some(wanted) = ConstraintKey::new(max_additional_size, max_additional_sigops) else {
+            let reason = CloseReason::ConstraintsTooLarge { max_additional_size };
+            return self.close_after_flush(id, reason, now);
+        };
+        let Some(key) = self.keys.choose(wanted, before, self.options.max_keys) else {
+            return self.close_after_flush(id, CloseReason::TooManyKeys, now);
+        };
+        client.phase = Phase::Serving { key };
+        client.tip = None;
+        let state = self.keys.join(key);
+        if !core::mem::replace(&mut state.asked, true) {
+            self.events.push(Event::WantTemplate { key });
+        }
+        self.leave_key(before);
+        self.events.push(Event::ClientReady { connection: id, key });
+        self.send_current(id, key, now);
+    }
+
+    /// Sends the current template of its key to a client that has just come to it.
+    fn send_current(&mut self, id: ConnectionId, key: ConstraintKey, now: Time) {
+        let Some(client) = self.clients.get(&id) else { return };
+        let Some(current) = self.keys.get(&key).and_then(|key| key.current.as_ref()) else { return };
+        if current.id <= client.last_template_id {
+            // Ids must increase for this client too, which has seen a later one of another key.
+            self.reissue(key, current.id, now);
+        }
+        let Some(current) = self.keys.get(&key).and_then(|key| key.current.as_ref()) else { return };
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        let template_id = current.id;
+        let sent = client.send_template(template_id, &current.tip, &current.frames);
+        self.templates.mark_handed_out(template_id);
+        self.after_send(id, sent);
+    }
+
+    /// Gives the current template of a key another id.
+    fn reissue(&mut self, key: ConstraintKey, template_id: u64, now: Time) {
+        let Some(stored) = self.templates.get(template_id) else { return };
+        let work = Arc::clone(&stored.work);
+        // It was encoded before, so this does not fail.
+        let Ok(reissued) = self.issue(key, work, now) else { return };
+        if let Some(announced) = self.keys.get_mut(&key).and_then(|key| key.announced.as_mut()) {
+            if announced.id == template_id {
+                announced.id = reissued;
+            }
+        }
+    }
+
+    // --------------------------------------------------------------------------------------------------- transactions
+
+    fn request_transactions(&mut self, id: ConnectionId, template_id: u64, now: Time) {
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        let Some(stored) = self.templates.get_mut(template_id).filter(|stored| stored.handed_out) else {
+            let code = self.why_unavailable(template_id);
+            return self.refuse_transactions(id, template_id, code);
+        };
+        let full = client.pending_requests >= self.options.max_pending_requests;
+        match &mut stored.transactions {
+            Transactions::Ready(frame) => {
+                let sent = client.connection.send_shared(Arc::clone(frame));
+                self.after_send(id, sent);
+            }
+            Transactions::Unavailable => {
+                let code = self.why_unavailable(template_id);
+                self.refuse_transactions(id, template_id, code);
+            }
+            Transactions::Asked(waiting) if waiting.contains(&id) => {}
+            Transactions::Asked(_) | Transactions::Unasked if full => {
+                self.close_after_flush(id, CloseReason::TooManyRequests, now);
+            }
+            Transactions::Asked(waiting) => {
+                waiting.push(id);
+                client.pending_requests += 1;
+            }
+            Transactions::Unasked => {
+                stored.transactions = Transactions::Asked(vec![id]);
+                client.pending_requests += 1;
+                let node_handle = stored.work.template.node_handle;
+                self.events.push(Event::WantTransactions { template_id, node_handle });
+            }
+        }
+    }
+
+    /// The error code for a template whose transactions cannot be had (spec 7.6): its tip is gone, or it never was given
+    /// out or the node has lost it.
+    pub(super) fn why_unavailable(&self, template_id: u64) -> &'static str {
+        let is_stale = match self.templates.get(template_id) {
+            Some(stored) => Some(stored.work.tip.prev_hash) != self.templates.tip(),
+            None => self.templates.was_issued(template_id),
+        };
+        if is_stale { error_code::STALE_TEMPLATE_ID } else { error_code::TEMPLATE_ID_NOT_FOUND }
+    }
+
+    pub(super) fn refuse_transactions(&mut self, id: ConnectionId, template_id: u64, error_code: &'static str) {
+        self.send(id, &RequestTransactionDataError { template_id, error_code: Str::from(error_code) });
+    }
+
+    // ------------------------------------------------------------------------------------------------------ solutions
+
+    fn submit(&mut self, connection: ConnectionId, submitted: SubmittedSolution) {
+        let template_id = submitted.template_id;
+        let solution = match self.templates.get(template_id) {
+            Some(stored) => solve(connection, &stored.work, submitted),
+            None => Err(SolutionRefusal::UnknownTemplate),
+        };
+        let refusal = match solution {
+            Ok(solution) if self.solved.remember(&solution) => return self.events.submit(solution),
+            Ok(solution) => SolutionRefusal::Duplicate { block_hash: solution.block_hash },
+            Err(refusal) => refusal,
+        };
+        self.events.push(Event::SolutionRefused { connection, template_id, refusal });
+    }
+}

@@ -1,0 +1,363 @@
+//! The templates that were given out, and how long they live: until some time after their tip is gone.
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::ConnectionId;
+use crate::Time;
+use crate::bitcoin::{CoinbaseTemplate, Error, Hash, Target, Transaction, find_witness_commitment};
+use crate::frame::{self, FrameError};
+use crate::message::{NewTemplate, Payload, RequestTransactionDataSuccess, SetNewPrevHashTemplate};
+use crate::wire::{EncodeError, List, U256};
+
+/// The longest coinbase_prefix, in bytes (spec 7.2).
+const MAX_COINBASE_PREFIX_LEN: usize = 8;
+
+/// How many tips that are gone are remembered, so that a template made on one is not taken for news.
+const REMEMBERED_TIPS: usize = 16;
+
+/// A block template of the host: what NewTemplate and SetNewPrevHash say (spec 7.2 and 7.3), and the host's name for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Template {
+    /// The header's nVersion.
+    pub version: u32,
+    /// The coinbase transaction's nVersion.
+    pub coinbase_tx_version: u32,
+    /// What the coinbase's scriptSig begins with, up to 8 bytes: the push of the height (BIP 34).
+    pub coinbase_prefix: Vec<u8>,
+    /// The coinbase input's nSequence.
+    pub coinbase_tx_input_sequence: u32,
+    /// Satoshis that the client's outputs may spend: subsidy and fees.
+    pub coinbase_tx_value_remaining: u64,
+    /// How many outputs there are in `coinbase_tx_outputs`.
+    pub coinbase_tx_outputs_count: u32,
+    /// The coinbase's last outputs, serialized, without a count before them. Where there is a witness commitment, it is one
+    /// of them.
+    pub coinbase_tx_outputs: Vec<u8>,
+    /// The coinbase's lock time.
+    pub coinbase_tx_locktime: u32,
+    /// The coinbase's merkle path, from the deepest.
+    pub merkle_path: Vec<Hash>,
+    /// The tip: hash of the previous block.
+    pub prev_hash: Hash,
+    /// The header's nTime to start with: about now, not the least valid one.
+    pub header_timestamp: u32,
+    /// The header's nBits.
+    pub nbits: u32,
+    /// A target harder than nBits that clients are told instead. What meets nBits is submitted all the same.
+    pub target: Option<Target>,
+    /// The host's own name for the template; two templates may have the same.
+    pub node_handle: u64,
+}
+
+/// Why a [`Template`] cannot be served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TemplateError {
+    /// nBits stands for no target.
+    InvalidNbits(u32),
+    /// `target` is easier than nBits.
+    TargetTooEasy,
+    /// `coinbase_prefix` has so many bytes instead of at most 8.
+    CoinbasePrefixTooLong(usize),
+    /// `coinbase_tx_outputs` is not what `coinbase_tx_outputs_count` says.
+    CoinbaseOutputs(Error),
+    /// A field is longer than its type allows.
+    Encode(FrameError),
+}
+
+impl fmt::Display for TemplateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InvalidNbits(nbits) => write!(f, "nBits 0x{nbits:08x} stands for no target"),
+            Self::TargetTooEasy => f.write_str("the target is easier than nBits"),
+            Self::CoinbasePrefixTooLong(len) => {
+                write!(f, "coinbase_prefix has {len} bytes where at most {MAX_COINBASE_PREFIX_LEN} are allowed")
+            }
+            Self::CoinbaseOutputs(error) => error.fmt(f),
+            Self::Encode(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for TemplateError {}
+
+/// What a SetNewPrevHash tells a client, apart from the template it activates and the time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Tip {
+    pub(super) prev_hash: Hash,
+    pub(super) nbits: u32,
+    pub(super) target: Target,
+}
+
+/// A template that was checked.
+#[derive(Debug)]
+pub(super) struct Work {
+    pub(super) template: Template,
+    pub(super) tip: Tip,
+    /// The target that nBits stands for.
+    pub(super) network_target: Target,
+    /// Whether the coinbase must have a witness.
+    pub(super) commits_to_witnesses: bool,
+}
+
+impl Work {
+    pub(super) fn new(template: Template) -> Result<Self, TemplateError> {
+        let nbits = template.nbits;
+        let network_target = Target::from_nbits(nbits).ok_or(TemplateError::InvalidNbits(nbits))?;
+        let target = template.target.unwrap_or(network_target);
+        if target > network_target {
+            return Err(TemplateError::TargetTooEasy);
+        }
+        if template.coinbase_prefix.len() > MAX_COINBASE_PREFIX_LEN {
+            return Err(TemplateError::CoinbasePrefixTooLong(template.coinbase_prefix.len()));
+        }
+        let commits_to_witnesses = commits_to_witnesses(&template).map_err(TemplateError::CoinbaseOutputs)?;
+        let tip = Tip { prev_hash: template.prev_hash, nbits, target };
+        Ok(Self { template, tip, network_target, commits_to_witnesses })
+    }
+}
+
+/// Makes a coinbase as a client would, which checks the outputs, and looks for the commitment in it.
+fn commits_to_witnesses(template: &Template) -> Result<bool, Error> {
+    let coinbase = CoinbaseTemplate {
+        version: template.coinbase_tx_version,
+        prefix: &template.coinbase_prefix,
+        sequence: template.coinbase_tx_input_sequence,
+        outputs_count: template.coinbase_tx_outputs_count,
+        outputs: &template.coinbase_tx_outputs,
+        lock_time: template.coinbase_tx_locktime,
+    };
+    let coinbase = coinbase.coinbase(&[0; 2], &[], None)?;
+    Ok(find_witness_commitment(&Transaction::parse_exact(&coinbase)?).is_some())
+}
+
+/// The messages that hand out a template, encoded once and shared by all clients.
+#[derive(Clone, Debug)]
+pub(super) struct Frames {
+    /// NewTemplate for a client that is not on the template's tip yet.
+    pub(super) future: Arc<[u8]>,
+    /// SetNewPrevHash that goes with it.
+    pub(super) set_new_prev_hash: Arc<[u8]>,
+    /// NewTemplate for a client that is on the tip.
+    pub(super) update: Arc<[u8]>,
+}
+
+impl Frames {
+    pub(super) fn new(template_id: u64, work: &Work) -> Result<Self, FrameError> {
+        let template = &work.template;
+        let new_template = |future_template| NewTemplate {
+            template_id,
+            future_template,
+            version: template.version,
+            coinbase_tx_version: template.coinbase_tx_version,
+            coinbase_prefix: &template.coinbase_prefix,
+            coinbase_tx_input_sequence: template.coinbase_tx_input_sequence,
+            coinbase_tx_value_remaining: template.coinbase_tx_value_remaining,
+            coinbase_tx_outputs_count: template.coinbase_tx_outputs_count,
+            coinbase_tx_outputs: &template.coinbase_tx_outputs,
+            coinbase_tx_locktime: template.coinbase_tx_locktime,
+            merkle_path: List::Wire { bytes: template.merkle_path.as_flattened(), count: template.merkle_path.len() },
+        };
+        let set_new_prev_hash = SetNewPrevHashTemplate {
+            template_id,
+            prev_hash: U256(work.tip.prev_hash),
+            header_timestamp: template.header_timestamp,
+            nbits: work.tip.nbits,
+            target: U256(work.tip.target.0),
+        };
+        Ok(Self {
+            future: shared_frame(&new_template(true))?,
+            set_new_prev_hash: shared_frame(&set_new_prev_hash)?,
+            update: shared_frame(&new_template(false))?,
+        })
+    }
+}
+
+/// A message as a whole frame, in memory of exactly its size.
+pub(super) fn shared_frame<'a>(message: &impl Payload<'a>) -> Result<Arc<[u8]>, FrameError> {
+    let len = match frame::encode(message, &mut []) {
+        Err(FrameError::Encode(EncodeError::BufferTooSmall { needed })) => needed,
+        other => other?,
+    };
+    let mut shared: Arc<[u8]> = core::iter::repeat_n(0, len).collect();
+    if let Some(bytes) = Arc::get_mut(&mut shared) {
+        frame::encode(message, bytes)?;
+    }
+    Ok(shared)
+}
+
+/// A template under the id by which clients know it.
+#[derive(Debug)]
+pub(super) struct Stored {
+    pub(super) work: Arc<Work>,
+    /// Whether any client was sent it.
+    pub(super) handed_out: bool,
+    pub(super) transactions: Transactions,
+}
+
+/// What is known of a template's transactions.
+#[derive(Debug)]
+pub(super) enum Transactions {
+    Unasked,
+    /// The host was asked; these clients wait.
+    Asked(Vec<ConnectionId>),
+    /// RequestTransactionData.Success.
+    Ready(Arc<[u8]>),
+    /// The host does not have them any more.
+    Unavailable,
+}
+
+/// A tip that is gone, and when the templates on it expire.
+#[derive(Debug)]
+struct GoneTip {
+    prev_hash: Hash,
+    expires_at: u64,
+    expired: bool,
+}
+
+/// All templates that can still be asked about or solved.
+#[derive(Debug, Default)]
+pub(super) struct Templates {
+    stored: BTreeMap<u64, Stored>,
+    ids: Option<Ids>,
+    tip: Option<Hash>,
+    /// From the one that is gone longest.
+    gone: VecDeque<GoneTip>,
+    /// The templates whose transactions are kept, from the one that has them longest, and how many bytes these are.
+    kept: VecDeque<u64>,
+    kept_len: usize,
+}
+
+/// The ids that were issued: all from the first, up to the next.
+#[derive(Debug)]
+struct Ids {
+    first: u64,
+    next: u64,
+}
+
+impl Templates {
+    pub(super) fn tip(&self) -> Option<Hash> {
+        self.tip
+    }
+
+    /// Whether this was the tip before the present one.
+    pub(super) fn is_gone(&self, prev_hash: &Hash) -> bool {
+        self.gone.iter().any(|tip| tip.prev_hash == *prev_hash)
+    }
+
+    /// From now on the templates on `prev_hash` are those to work on; those on the former tip begin to expire.
+    pub(super) fn set_tip(&mut self, prev_hash: Hash, expires_at: u64) {
+        // Block invalidated: a former tip can be the tip again.
+        self.gone.retain(|tip| tip.prev_hash != prev_hash);
+        if let Some(prev_hash) = self.tip.replace(prev_hash) {
+            self.gone.push_back(GoneTip { prev_hash, expires_at, expired: false });
+        }
+        while self.gone.len() > REMEMBERED_TIPS && self.gone.front().is_some_and(|tip| tip.expired) {
+            self.gone.pop_front();
+        }
+    }
+
+    /// The next id. The first is the time (spec 7.2), so that a client which reconnects after a restart of the host cannot
+    /// take one template for another.
+    fn next_id(&mut self, now: Time) -> u64 {
+        let ids = self.ids.get_or_insert_with(|| {
+            // 65,536 ids for each second: an engine made later begins above all of them.
+            let first = (now.unix_s & 0xffff_ffff) << 16 | 1;
+            Ids { first, next: first }
+        });
+        let id = ids.next;
+        ids.next = ids.next.saturating_add(1);
+        id
+    }
+
+    /// Whether the id was ever issued.
+    pub(super) fn was_issued(&self, id: u64) -> bool {
+        self.ids.as_ref().is_some_and(|ids| (ids.first..ids.next).contains(&id))
+    }
+
+    /// Stores a template under a new id.
+    pub(super) fn issue(&mut self, work: Arc<Work>, now: Time) -> Result<(u64, Frames), FrameError> {
+        let id = self.next_id(now);
+        let frames = Frames::new(id, &work)?;
+        self.stored.insert(id, Stored { work, handed_out: false, transactions: Transactions::Unasked });
+        Ok((id, frames))
+    }
+
+    pub(super) fn get(&self, id: u64) -> Option<&Stored> {
+        self.stored.get(&id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: u64) -> Option<&mut Stored> {
+        self.stored.get_mut(&id)
+    }
+
+    pub(super) fn mark_handed_out(&mut self, id: u64) {
+        if let Some(stored) = self.stored.get_mut(&id) {
+            stored.handed_out = true;
+        }
+    }
+
+    pub(super) fn remove(&mut self, id: u64) -> Option<Stored> {
+        let stored = self.stored.remove(&id)?;
+        if let Transactions::Ready(frame) = &stored.transactions {
+            self.kept_len = self.kept_len.saturating_sub(frame.len());
+            self.kept.retain(|kept| *kept != id);
+        }
+        Some(stored)
+    }
+
+    /// When the next templates expire, in monotonic milliseconds.
+    pub(super) fn next_expiry(&self) -> Option<u64> {
+        self.gone.iter().find(|tip| !tip.expired).map(|tip| tip.expires_at)
+    }
+
+    /// A template whose time is over, if there is one.
+    pub(super) fn next_expired(&mut self, now: Time) -> Option<(u64, Stored)> {
+        while let Some(tip) = self.gone.iter_mut().find(|tip| !tip.expired) {
+            if tip.expires_at > now.monotonic_ms {
+                return None;
+            }
+            let prev_hash = tip.prev_hash;
+            match self.stored.iter().find(|(_, stored)| stored.work.tip.prev_hash == prev_hash) {
+                Some((&id, _)) => return self.remove(id).map(|stored| (id, stored)),
+                None => tip.expired = true,
+            }
+        }
+        None
+    }
+
+    /// A client is gone: it waits for nothing.
+    pub(super) fn forget_client(&mut self, id: ConnectionId) {
+        for stored in self.stored.values_mut() {
+            if let Transactions::Asked(waiting) = &mut stored.transactions {
+                waiting.retain(|waiting| *waiting != id);
+            }
+        }
+    }
+
+    /// Keeps the transactions of a template for those who ask later, and forgets those kept longest beyond `max_len` bytes.
+    pub(super) fn keep_transactions(&mut self, id: u64, frame: &Arc<[u8]>, max_len: usize) {
+        let Some(stored) = self.stored.get_mut(&id) else { return };
+        stored.transactions = Transactions::Ready(Arc::clone(frame));
+        self.kept.push_back(id);
+        self.kept_len = self.kept_len.saturating_add(frame.len());
+        while self.kept_len > max_len {
+            let Some(oldest) = self.kept.pop_front() else { break };
+            let Some(stored) = self.stored.get_mut(&oldest) else { continue };
+            if let Transactions::Ready(frame) = core::mem::replace(&mut stored.transactions, Transactions::Unasked) {
+                self.kept_len = self.kept_len.saturating_sub(frame.len());
+            }
+        }
+    }
+}
+
+/// RequestTransactionData.Success with nothing in excess_data: all that is needed is in the transactions.
+pub(super) fn transactions_frame(template_id: u64, transactions: &[&[u8]]) -> Result<Arc<[u8]>, FrameError> {
+    shared_frame(&RequestTransactionDataSuccess {
+        template_id,
+        excess_data: &[],
+        transaction_list: List::Items(transactions),
+    })
+}
