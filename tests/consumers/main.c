@@ -5,12 +5,12 @@
 
 #include "sv2.h"
 
-#define CHECK(condition)                                                                                                         \
-    do {                                                                                                                         \
-        if (!(condition)) {                                                                                                      \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                                                      \
-            return 1;                                                                                                            \
-        }                                                                                                                        \
+#define CHECK(condition)                                                    \
+    do {                                                                    \
+        if (!(condition)) {                                                 \
+            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
+            return 1;                                                       \
+        }                                                                   \
     } while (0)
 
 /* SubmitSharesStandard in a frame: extension_type with the channel_msg bit, message type, payload length, six U32. */
@@ -21,11 +21,10 @@ static const uint8_t share[] = {
     0x80, 0x43, 0x6d, 0x38, 0x00, 0x00, 0x00, 0x20, /* ntime, version */
 };
 
-int main(void)
-{
+int main(void) {
     sv2_bytes bytes = {share, sizeof share};
     sv2_frame frame;
-    sv2_decoder *decoder;
+    sv2_decoder* decoder;
     sv2_message message;
 
     CHECK(strcmp(sv2_version(), SV2_VERSION) == 0);

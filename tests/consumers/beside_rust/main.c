@@ -9,9 +9,8 @@
 uint32_t raw_caught_panics(uint32_t times);
 uint32_t hidden_caught_panics(uint32_t times);
 
-int main(void)
-{
-    sv2_decoder *decoder = NULL;
+int main(void) {
+    sv2_decoder* decoder = NULL;
     uint32_t raw = raw_caught_panics(3);
     uint32_t hidden = hidden_caught_panics(4);
     sv2_status status = sv2_decoder_new(&decoder);
