@@ -361,6 +361,88 @@
 #define SV2_PUBLIC_KEY_LEN 32
 
 /**
+ * A block was found: submit it before anything else. It comes before all other events. See `as.submit_block`.
+ */
+#define SV2_TEMPLATE_EVENT_SUBMIT_BLOCK 1
+
+/**
+ * Clients wait for a template for this key on the present tip: build one, give it to sv2_template_provider_template_ready, and
+ * go on giving better ones until SV2_TEMPLATE_EVENT_DROP_TEMPLATE. See `as.want_template`.
+ */
+#define SV2_TEMPLATE_EVENT_WANT_TEMPLATE 2
+
+/**
+ * No client needs templates for this key any more; those given before are still in use. See `as.drop_template`.
+ */
+#define SV2_TEMPLATE_EVENT_DROP_TEMPLATE 3
+
+/**
+ * A template is no longer needed: free what belongs to its handle. See `as.template_expired`.
+ */
+#define SV2_TEMPLATE_EVENT_TEMPLATE_EXPIRED 4
+
+/**
+ * Somebody wants the transactions of a template: answer with sv2_template_provider_transactions_ready, now or later. See
+ * `as.want_transactions`.
+ */
+#define SV2_TEMPLATE_EVENT_WANT_TRANSACTIONS 5
+
+/**
+ * There are bytes in sv2_template_provider_output for this connection. See `as.writable`.
+ */
+#define SV2_TEMPLATE_EVENT_WRITABLE 6
+
+/**
+ * Close the socket; the provider has forgotten the connection. See `as.close`.
+ */
+#define SV2_TEMPLATE_EVENT_CLOSE 7
+
+/**
+ * A client is set up and has said what it needs; again whenever it changes that. See `as.client_ready`.
+ */
+#define SV2_TEMPLATE_EVENT_CLIENT_READY 8
+
+/**
+ * A SubmitSolution is not submitted. See `as.solution_refused`.
+ */
+#define SV2_TEMPLATE_EVENT_SOLUTION_REFUSED 9
+
+/**
+ * The template was never given out, or its tip has been gone for too long.
+ */
+#define SV2_SOLUTION_UNKNOWN_TEMPLATE 1
+
+/**
+ * The hash does not meet nBits: no network accepts it.
+ */
+#define SV2_SOLUTION_HASH_ABOVE_TARGET 2
+
+/**
+ * The same block with the same coinbase was submitted before.
+ */
+#define SV2_SOLUTION_DUPLICATE 3
+
+/**
+ * How much a line of a log matters: something does not work and somebody should look at it.
+ */
+#define SV2_LOG_ERROR 1
+
+/**
+ * A peer did what it should not.
+ */
+#define SV2_LOG_WARNING 2
+
+/**
+ * What a quiet day looks like.
+ */
+#define SV2_LOG_INFO 3
+
+/**
+ * For those who look for a fault.
+ */
+#define SV2_LOG_DEBUG 4
+
+/**
  * The version of the ABI. It changes whenever a program that was linked before must be compiled again.
  */
 #define SV2_ABI_VERSION 1
@@ -391,6 +473,18 @@ typedef struct sv2_decoder sv2_decoder;
  * all connections.
  */
 typedef struct sv2_identity sv2_identity;
+
+/**
+ * Serves templates to any number of clients (spec 7), without sockets.
+ *
+ * The loop of its user: hand in what happens (_connect, _receive, _sent, _disconnect from the sockets; _template_ready,
+ * _tip_changed, _transactions_ready from the node; _tick when _next_deadline has come). After each input take all events with
+ * _next_event and do what they say. Inputs are allowed in between. Connections are named by numbers of the host.
+ *
+ * On a new tip, and when it has said what it needs, a client gets a NewTemplate with future_template and then SetNewPrevHash; on the
+ * same tip, a NewTemplate without, when the fees rose enough.
+ */
+typedef struct sv2_template_provider sv2_template_provider;
 
 /**
  * What a call returns: 0 is success, positive is an ordinary outcome to act on, negative is an error.
@@ -2132,6 +2226,338 @@ typedef struct sv2_url {
 } sv2_url;
 
 /**
+ * Where an object's log goes. With `write` NULL there is none.
+ */
+typedef struct sv2_log {
+    /**
+     * Gets a level, SV2_LOG_*, and a line of `len` bytes, UTF-8, not NUL-terminated, without a line break; what comes from
+     * peers in it is escaped. It is called during functions of the object that take events out, from the thread of that call,
+     * and must call nothing of this library.
+     */
+    void (*write)(void *user_data, int level, const char *text, size_t len);
+    /**
+     * Handed to `write`. It must be usable from every thread the object is used from.
+     */
+    void *user_data;
+} sv2_log;
+
+/**
+ * What a template provider serves, to how many, and how long it waits. A zero means the usual value, which is given with each
+ * member. Initialise with SV2_TEMPLATE_PROVIDER_OPTIONS_INIT, and set `identity`.
+ */
+typedef struct sv2_template_provider_options {
+    /**
+     * The size of this struct.
+     */
+    size_t struct_size;
+    /**
+     * What clients are shown in the Noise handshake. NULL is an error unless `plaintext` is set. It may be freed once the
+     * provider is made.
+     */
+    struct sv2_identity *identity;
+    /**
+     * Anything but 0: no encryption, for a network in which everybody is trusted.
+     */
+    uint8_t plaintext;
+    /**
+     * A template on the same tip is sent when it is worth at least so many satoshis more than the last one: 1,000.
+     */
+    uint64_t fee_threshold_sat;
+    /**
+     * Clients are sent a template on the same tip no sooner than this after the last one, in milliseconds: 5,000.
+     */
+    uint64_t update_interval_ms;
+    /**
+     * How long a template can be asked about and solved after its tip is gone, in milliseconds: 10,000.
+     */
+    uint64_t template_lifetime_ms;
+    /**
+     * Most clients at once, those not set up yet included: 1,000.
+     */
+    size_t max_clients;
+    /**
+     * Most templates to keep up to date at once, one for each distinct constraint key: 16.
+     */
+    size_t max_keys;
+    /**
+     * Bytes of transaction data to keep for clients that ask for what another one asked for before: 64 MiB.
+     */
+    size_t transaction_cache_len;
+    /**
+     * How long a client may take from connecting to SetupConnection, in milliseconds: 60,000.
+     */
+    uint64_t setup_timeout_ms;
+    /**
+     * How long a client may take from SetupConnection to CoinbaseOutputConstraints, in milliseconds: 600,000.
+     */
+    uint64_t constraints_timeout_ms;
+    /**
+     * The bounds of each connection. Here max_output is 8 MiB unless set: what a slow client may cost before it is dropped.
+     */
+    struct sv2_limits limits;
+    /**
+     * The source of randomness.
+     */
+    struct sv2_random random;
+    /**
+     * Where the log goes.
+     */
+    struct sv2_log log;
+} sv2_template_provider_options;
+
+/**
+ * What a template must leave free for the coinbase. Clients with the same key share a template.
+ */
+typedef struct sv2_constraint_key {
+    /**
+     * Weight units for the header, the transaction count and the whole coinbase (spec 7.1); at least 2,000.
+     */
+    uint32_t reserved_weight;
+    /**
+     * Sigops for the coinbase's outputs.
+     */
+    uint16_t sigops;
+    /**
+     * Zero.
+     */
+    uint16_t reserved;
+} sv2_constraint_key;
+
+/**
+ * A block template of the node, without its transactions. Initialise with SV2_TEMPLATE_INIT.
+ */
+typedef struct sv2_template {
+    /**
+     * The size of this struct.
+     */
+    size_t struct_size;
+    /**
+     * The node's own name for the template; the provider hands it back. Two templates may have the same.
+     */
+    uint64_t node_handle;
+    /**
+     * The header's nVersion.
+     */
+    uint32_t version;
+    /**
+     * The header's nTime to start with: about now, not the least valid one.
+     */
+    uint32_t header_timestamp;
+    /**
+     * The header's nBits.
+     */
+    uint32_t nbits;
+    /**
+     * The tip: hash of the previous block.
+     */
+    struct sv2_u256 prev_hash;
+    /**
+     * Anything but 0: clients are told `target`, which must be harder than nBits. What meets nBits is submitted all the same.
+     */
+    uint8_t has_target;
+    /**
+     * The greatest hash of a block to submit, if has_target.
+     */
+    struct sv2_u256 target;
+    /**
+     * The coinbase transaction's nVersion.
+     */
+    uint32_t coinbase_tx_version;
+    /**
+     * The coinbase input's nSequence.
+     */
+    uint32_t coinbase_tx_input_sequence;
+    /**
+     * The coinbase's lock time.
+     */
+    uint32_t coinbase_tx_locktime;
+    /**
+     * How many outputs there are in `coinbase_tx_outputs`.
+     */
+    uint32_t coinbase_tx_outputs_count;
+    /**
+     * Satoshis that the client's outputs may spend: subsidy and fees.
+     */
+    uint64_t coinbase_tx_value_remaining;
+    /**
+     * What the coinbase's scriptSig begins with, up to 8 bytes: the push of the height (BIP 34).
+     */
+    struct sv2_bytes coinbase_prefix;
+    /**
+     * The coinbase's last outputs, serialized, without a count before them. Where there is a witness commitment, it is one of
+     * them.
+     */
+    struct sv2_bytes coinbase_tx_outputs;
+    /**
+     * The coinbase's merkle path, from the deepest; sv2_merkle_path reckons it.
+     */
+    struct sv2_u256_list merkle_path;
+} sv2_template;
+
+/**
+ * A block found on a template, without the template's transactions: sv2_block_assemble puts the block together.
+ */
+typedef struct sv2_solution {
+    /**
+     * The client that found it.
+     */
+    uint64_t connection;
+    /**
+     * The template.
+     */
+    uint64_t template_id;
+    /**
+     * The node's name for the template.
+     */
+    uint64_t node_handle;
+    /**
+     * The block's header. Its hash meets nBits; whether the block is valid is for the node to judge.
+     */
+    struct sv2_block_header header;
+    /**
+     * The header's hash.
+     */
+    struct sv2_u256 block_hash;
+    /**
+     * 1 if the hash also meets the target that the client was told, else 0.
+     */
+    uint8_t meets_target;
+    /**
+     * The coinbase as it goes into the block, with its BIP 141 fields if the template commits to witnesses.
+     */
+    struct sv2_bytes coinbase_tx;
+} sv2_solution;
+
+/**
+ * A template and the node's name for it.
+ */
+typedef struct sv2_template_handle {
+    /**
+     * The template.
+     */
+    uint64_t template_id;
+    /**
+     * The node's name for it.
+     */
+    uint64_t node_handle;
+} sv2_template_handle;
+
+/**
+ * Why a connection is to be closed.
+ */
+typedef struct sv2_close {
+    /**
+     * The connection.
+     */
+    uint64_t connection;
+    /**
+     * A sentence without its full stop, NUL-terminated. What comes from the peer in it is escaped.
+     */
+    const char *reason;
+} sv2_close;
+
+/**
+ * A client and the key whose templates it gets.
+ */
+typedef struct sv2_client_ready {
+    /**
+     * The connection.
+     */
+    uint64_t connection;
+    /**
+     * The key.
+     */
+    struct sv2_constraint_key key;
+} sv2_client_ready;
+
+/**
+ * A SubmitSolution that is not submitted.
+ */
+typedef struct sv2_solution_refused {
+    /**
+     * The client that sent it.
+     */
+    uint64_t connection;
+    /**
+     * What it says to have solved.
+     */
+    uint64_t template_id;
+    /**
+     * Why: one of SV2_SOLUTION_*.
+     */
+    uint32_t refusal;
+    /**
+     * The header's hash; zero if the template is unknown.
+     */
+    struct sv2_u256 block_hash;
+} sv2_solution_refused;
+
+/**
+ * One field for every type of event.
+ */
+typedef union sv2_template_event_as {
+    /**
+     * If type is SV2_TEMPLATE_EVENT_SUBMIT_BLOCK.
+     */
+    struct sv2_solution submit_block;
+    /**
+     * If type is SV2_TEMPLATE_EVENT_WANT_TEMPLATE.
+     */
+    struct sv2_constraint_key want_template;
+    /**
+     * If type is SV2_TEMPLATE_EVENT_DROP_TEMPLATE.
+     */
+    struct sv2_constraint_key drop_template;
+    /**
+     * If type is SV2_TEMPLATE_EVENT_TEMPLATE_EXPIRED.
+     */
+    struct sv2_template_handle template_expired;
+    /**
+     * If type is SV2_TEMPLATE_EVENT_WANT_TRANSACTIONS.
+     */
+    struct sv2_template_handle want_transactions;
+    /**
+     * If type is SV2_TEMPLATE_EVENT_WRITABLE: the connection.
+     */
+    uint64_t writable;
+    /**
+     * If type is SV2_TEMPLATE_EVENT_CLOSE.
+     */
+    struct sv2_close close;
+    /**
+     * If type is SV2_TEMPLATE_EVENT_CLIENT_READY.
+     */
+    struct sv2_client_ready client_ready;
+    /**
+     * If type is SV2_TEMPLATE_EVENT_SOLUTION_REFUSED.
+     */
+    struct sv2_solution_refused solution_refused;
+    /**
+     * Room for events of later versions.
+     */
+    uint64_t reserved[32];
+} sv2_template_event_as;
+
+/**
+ * Something the host must do, or may want to know. What it points to lives until the provider's next
+ * sv2_template_provider_next_event. Ignore types you do not know.
+ */
+typedef struct sv2_template_event {
+    /**
+     * One of SV2_TEMPLATE_EVENT_*.
+     */
+    uint32_t type;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+    /**
+     * What belongs to the type.
+     */
+    union sv2_template_event_as as;
+} sv2_template_event;
+
+/**
  * Success.
  */
 #define SV2_OK 0
@@ -3040,6 +3466,207 @@ SV2_API bool sv2_status_is_peer_fault(sv2_status status);
 SV2_API bool sv2_status_is_internal(sv2_status status);
 
 /**
+ * Makes a provider without clients; free it with sv2_template_provider_free.
+ *
+ * Returns SV2_ERROR_ARGUMENT unless exactly one of `identity` and `plaintext` is set.
+ *
+ * # Safety
+ * `options` is readable and its identity is NULL or live; `out` is writable.
+ */
+SV2_API
+sv2_status sv2_template_provider_new(const struct sv2_template_provider_options *options,
+                                     struct sv2_template_provider **out);
+
+/**
+ * Shows another identity to clients that connect from now on, for example one with a new certificate. A provider without
+ * encryption stays without.
+ *
+ * # Safety
+ * `provider` and `identity` are live.
+ */
+SV2_API
+sv2_status sv2_template_provider_set_identity(struct sv2_template_provider *provider,
+                                              struct sv2_identity *identity);
+
+/**
+ * Somebody connected; `connection` is the host's name for it, and must not be in use.
+ *
+ * Returns SV2_ERROR_STATE if there are too many clients: close the socket.
+ *
+ * # Safety
+ * `provider` is live.
+ */
+SV2_API
+sv2_status sv2_template_provider_connect(struct sv2_template_provider *provider,
+                                         uint64_t connection,
+                                         struct sv2_time now);
+
+/**
+ * Bytes came from a client. They are decrypted where they are, so they have no meaning afterwards; nothing keeps pointing to them.
+ *
+ * What is wrong with them leads to SV2_TEMPLATE_EVENT_CLOSE. Returns SV2_NOT_FOUND if there is no such connection any more.
+ *
+ * # Safety
+ * `provider` is live, `data` is readable and writable for `len` bytes.
+ */
+SV2_API
+sv2_status sv2_template_provider_receive(struct sv2_template_provider *provider,
+                                         uint64_t connection,
+                                         uint8_t *data,
+                                         size_t len,
+                                         struct sv2_time now);
+
+/**
+ * The socket is closed. Also right, and without effect, after SV2_TEMPLATE_EVENT_CLOSE.
+ *
+ * # Safety
+ * `provider` is live or NULL.
+ */
+SV2_API void sv2_template_provider_disconnect(struct sv2_template_provider *provider, uint64_t connection);
+
+/**
+ * Bytes to write to a client, contiguous; empty if there are none. They are valid until the provider's next call.
+ *
+ * # Safety
+ * `provider` is live or NULL.
+ */
+SV2_API struct sv2_bytes sv2_template_provider_output(struct sv2_template_provider *provider, uint64_t connection);
+
+/**
+ * The first `n` bytes of sv2_template_provider_output were written. There may be more now: long answers are encrypted bit by bit.
+ *
+ * # Safety
+ * `provider` is live.
+ */
+SV2_API
+sv2_status sv2_template_provider_sent(struct sv2_template_provider *provider,
+                                      uint64_t connection,
+                                      size_t n,
+                                      struct sv2_time now);
+
+/**
+ * The node has a template for a key: the first one, one on a new tip, or a better one on the same tip; which of them is found out by
+ * its prev_hash. What `template_` points to is copied.
+ *
+ * `*template_id` becomes its identifier; they strictly increase. It is in use until SV2_TEMPLATE_EVENT_TEMPLATE_EXPIRED.
+ *
+ * Returns SV2_NOT_FOUND if nobody needs a template for this key any more, SV2_ERROR_STATE if its tip was followed by another one,
+ * SV2_ERROR_ARGUMENT if it cannot be served: sv2_template_provider_error says why. The provider then does not know it.
+ *
+ * # Safety
+ * `provider` is live, `template_` and what it points to are readable, `template_id` is writable or NULL.
+ */
+SV2_API
+sv2_status sv2_template_provider_template_ready(struct sv2_template_provider *provider,
+                                                struct sv2_constraint_key key,
+                                                const struct sv2_template *template_,
+                                                struct sv2_time now,
+                                                uint64_t *template_id);
+
+/**
+ * The node has another tip, whose hash is `*prev_hash`: templates on the old one begin to expire, and new ones are asked for. Without
+ * this call the same happens with the first template on the new tip.
+ *
+ * # Safety
+ * `provider` is live, `prev_hash` is readable.
+ */
+SV2_API
+sv2_status sv2_template_provider_tip_changed(struct sv2_template_provider *provider,
+                                             const struct sv2_u256 *prev_hash,
+                                             struct sv2_time now);
+
+/**
+ * Answers SV2_TEMPLATE_EVENT_WANT_TRANSACTIONS: all transactions of the template but the coinbase, in order, serialized with their
+ * witnesses. They are copied. NULL if the node does not have them any more. An answer that comes too late is no error.
+ *
+ * Returns SV2_ERROR_ARGUMENT if they do not fit into a message; the clients are then told that there are none.
+ *
+ * # Safety
+ * `provider` is live, `transactions` and what it points to are readable, or it is NULL.
+ */
+SV2_API
+sv2_status sv2_template_provider_transactions_ready(struct sv2_template_provider *provider,
+                                                    uint64_t template_id,
+                                                    const struct sv2_bytes_list *transactions,
+                                                    struct sv2_time now);
+
+/**
+ * It is `now`. Call it at sv2_template_provider_next_deadline; more often does no harm.
+ *
+ * # Safety
+ * `provider` is live.
+ */
+SV2_API sv2_status sv2_template_provider_tick(struct sv2_template_provider *provider, struct sv2_time now);
+
+/**
+ * When sv2_template_provider_tick must be called next, in monotonic milliseconds; UINT64_MAX if no time is set.
+ *
+ * # Safety
+ * `provider` is live or NULL.
+ */
+SV2_API uint64_t sv2_template_provider_next_deadline(struct sv2_template_provider *provider);
+
+/**
+ * What the host must do next, into `*event`. Returns SV2_OK, or SV2_NO_EVENT when there is nothing. Lines of the log go to the sink
+ * of the options meanwhile.
+ *
+ * # Safety
+ * `provider` is live, `event` is writable.
+ */
+SV2_API
+sv2_status sv2_template_provider_next_event(struct sv2_template_provider *provider,
+                                            struct sv2_template_event *event);
+
+/**
+ * The next SV2_TEMPLATE_EVENT_SUBMIT_BLOCK alone, into `*solution`. Returns SV2_OK or SV2_NO_EVENT.
+ *
+ * It works also after SV2_ERROR_INTERNAL: a block that was found can be taken out whatever has happened since. What it points to
+ * lives until the next call of this function.
+ *
+ * # Safety
+ * `provider` is live, `solution` is writable.
+ */
+SV2_API
+sv2_status sv2_template_provider_next_solution(struct sv2_template_provider *provider,
+                                               struct sv2_solution *solution);
+
+/**
+ * How many clients are connected, those not set up yet included. 0 if `provider` is NULL or unusable.
+ *
+ * # Safety
+ * `provider` is live or NULL.
+ */
+SV2_API size_t sv2_template_provider_clients(struct sv2_template_provider *provider);
+
+/**
+ * What went wrong in the last call that failed: a sentence, never NULL, valid until the next call that fails.
+ *
+ * # Safety
+ * `provider` is live or NULL.
+ */
+SV2_API const char *sv2_template_provider_error(struct sv2_template_provider *provider);
+
+/**
+ * Frees a provider. NULL is allowed.
+ *
+ * # Safety
+ * `provider` is live or NULL, and is not used afterwards.
+ */
+SV2_API void sv2_template_provider_free(struct sv2_template_provider *provider);
+
+/**
+ * The key of a client that adds coinbase outputs of `max_additional_size` serialized bytes with at most `sigops` sigops: 1168 +
+ * 4 * max_additional_size weight units, and at least 2,000 (spec 7.1). Returns SV2_ERROR_ARGUMENT if that is more than a block.
+ *
+ * # Safety
+ * `key` is writable.
+ */
+SV2_API
+sv2_status sv2_constraint_key_from_outputs(uint32_t max_additional_size,
+                                           uint16_t sigops,
+                                           struct sv2_constraint_key *key);
+
+/**
  * The version of the linked library, such as "0.1.0"; compare it with SV2_VERSION, that of the header. Static.
  */
 SV2_API const char *sv2_version(void);
@@ -3136,5 +3763,15 @@ SV2_API uint32_t sv2_abi_version(void);
 #define SV2_RESPONDER_OPTIONS_INIT {sizeof(sv2_responder_options), NULL, SV2_LIMITS_INIT, SV2_RANDOM_INIT}
 /** For sv2_plain_options: a client. */
 #define SV2_PLAIN_OPTIONS_INIT {sizeof(sv2_plain_options), 0, SV2_LIMITS_INIT}
+/** No log. */
+#define SV2_LOG_INIT {NULL, NULL}
+/** For sv2_template_provider_options: set identity. */
+#define SV2_TEMPLATE_PROVIDER_OPTIONS_INIT \
+    {sizeof(sv2_template_provider_options), NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, SV2_LIMITS_INIT, SV2_RANDOM_INIT, SV2_LOG_INIT}
+/** A U256 of zero. */
+#define SV2_U256_INIT {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}}
+/** For sv2_template: set all that is known. */
+#define SV2_TEMPLATE_INIT \
+    {sizeof(sv2_template), 0, 0, 0, 0, SV2_U256_INIT, 0, SV2_U256_INIT, 0, 0, 0, 0, 0, {NULL, 0}, {NULL, 0}, {NULL, 0}}
 
 #endif  /* SV2_H */

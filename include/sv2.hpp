@@ -2,13 +2,13 @@
 //
 // What the functions do is said in sv2.h; this header says what C++ adds:
 //
-// - Objects are owned: Connection, Identity and Decoder are made by a static function, moved, never copied, and freed by their
-//   destructors. Using one that was moved from gives SV2_ERROR_NULL.
-// - What can fail returns a Status or a Result, which must be looked at. Nothing here throws, but what makes a std::string or a
-//   std::vector fails as those do.
-// - Views (std::span, const char*) are given by lvalues only, and made of lvalues and views only, so that none points into a
-//   temporary. A Message is filled by the connection it borrows from and cannot be copied away; how long its contents live is
-//   said in sv2.h.
+// - Objects are owned: they are made by a static function, moved, never copied, and freed by their destructors. Using
+//   one that was moved from gives SV2_ERROR_NULL.
+// - What can fail returns a Status or a Result, which must be looked at. Nothing here throws, but what makes a
+//   std::string or a std::vector fails as those do.
+// - Views (std::span, const char*) are given by lvalues only, and made of lvalues and views only, so that none points
+//   into a temporary. A Message is filled by the connection it borrows from and cannot be copied away; how long its
+//   contents live is said in sv2.h.
 
 #ifndef SV2_HPP
 #define SV2_HPP
@@ -32,6 +32,7 @@
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "sv2.h"
@@ -46,7 +47,7 @@
 
 namespace sv2 {
 
-// --------------------------------------------------------------------------------------------------------------- outcomes
+// ------------------------------------------------------------------------------------------------------------ outcomes
 
 /// What a call returned: 0 is success, positive is an ordinary outcome to act on, negative is an error.
 class [[nodiscard]] Status {
@@ -72,7 +73,8 @@ private:
 };
 
 /// A value, or the status that says why there is none. Look before you take the value.
-template <class T> class [[nodiscard]] Result {
+template <class T>
+class [[nodiscard]] Result {
     static_assert(!std::same_as<T, sv2_status> && !std::same_as<T, Status>, "return a Status");
 
 public:
@@ -97,17 +99,18 @@ private:
     std::optional<T> value_;
     Status status_;
 };
-template <class T> Result(T) -> Result<T>;
+template <class T>
+Result(T) -> Result<T>;
 
-// ------------------------------------------------------------------------------------------------------------------ views
+// --------------------------------------------------------------------------------------------------------------- views
 
 /// Bytes that somebody else owns.
 using Bytes = std::span<const std::uint8_t>;
 
 /// A contiguous array of `T` that is a view or an lvalue: what it shows lives longer than the expression.
 template <class R, class T>
-concept borrowed_array = std::ranges::contiguous_range<R> && std::ranges::sized_range<R> && std::ranges::borrowed_range<R> &&
-                         std::same_as<std::ranges::range_value_t<R>, T>;
+concept borrowed_array = std::ranges::contiguous_range<R> && std::ranges::sized_range<R> &&
+    std::ranges::borrowed_range<R> && std::same_as<std::ranges::range_value_t<R>, T>;
 
 [[nodiscard]] constexpr Bytes view(sv2_bytes bytes) noexcept {
     return bytes.data ? Bytes{bytes.data, bytes.len} : Bytes{};
@@ -128,42 +131,43 @@ concept borrowed_array = std::ranges::contiguous_range<R> && std::ranges::sized_
 
 /// Bytes to be sent: they are needed until the call they are handed to returns.
 template <class R>
-    requires borrowed_array<R, std::uint8_t>
+requires borrowed_array<R, std::uint8_t>
 [[nodiscard]] constexpr sv2_bytes bytes(R&& of SV2_LIFETIMEBOUND) noexcept {
     return {std::ranges::data(of), std::ranges::size(of)};
 }
 
 template <class R>
-    requires borrowed_array<R, std::byte>
+requires borrowed_array<R, std::byte>
 [[nodiscard]] inline sv2_bytes bytes(R&& of SV2_LIFETIMEBOUND) noexcept {
     return {reinterpret_cast<const std::uint8_t*>(std::ranges::data(of)), std::ranges::size(of)};
 }
 
 /// A string to be sent.
 [[nodiscard]] constexpr sv2_str str(std::string_view of SV2_LIFETIMEBOUND) noexcept { return {of.data(), of.size()}; }
-template <std::same_as<std::string> Temporary> sv2_str str(Temporary&&) = delete;
+template <std::same_as<std::string> Temporary>
+sv2_str str(Temporary&&) = delete;
 
 /// Lists to be sent.
 template <class R>
-    requires borrowed_array<R, std::uint16_t>
+requires borrowed_array<R, std::uint16_t>
 [[nodiscard]] constexpr sv2_u16_list list(R&& of SV2_LIFETIMEBOUND) noexcept {
     return {std::ranges::data(of), std::ranges::size(of)};
 }
 
 template <class R>
-    requires borrowed_array<R, std::uint32_t>
+requires borrowed_array<R, std::uint32_t>
 [[nodiscard]] constexpr sv2_u32_list list(R&& of SV2_LIFETIMEBOUND) noexcept {
     return {std::ranges::data(of), std::ranges::size(of)};
 }
 
 template <class R>
-    requires borrowed_array<R, sv2_u256>
+requires borrowed_array<R, sv2_u256>
 [[nodiscard]] constexpr sv2_u256_list list(R&& of SV2_LIFETIMEBOUND) noexcept {
     return {std::ranges::data(of), std::ranges::size(of)};
 }
 
 template <class R>
-    requires borrowed_array<R, sv2_bytes>
+requires borrowed_array<R, sv2_bytes>
 [[nodiscard]] constexpr sv2_bytes_list list(R&& of SV2_LIFETIMEBOUND) noexcept {
     return {std::ranges::data(of), std::ranges::size(of)};
 }
@@ -184,7 +188,7 @@ template <class R>
     return text;
 }
 
-// ------------------------------------------------------------------------------------------------------------------- time
+// ---------------------------------------------------------------------------------------------------------------- time
 
 /// The two clocks of the program, at one moment.
 [[nodiscard]] inline sv2_time to_time(std::chrono::steady_clock::time_point monotonic,
@@ -199,25 +203,31 @@ template <class R>
     return to_time(std::chrono::steady_clock::now(), std::chrono::system_clock::now());
 }
 
-// --------------------------------------------------------------------------------------------------------------- messages
+// ------------------------------------------------------------------------------------------------------------ messages
 
 /// One of the message structs of sv2.h.
 template <class M>
-concept message_struct = requires { message_traits<M>::type; };
+concept message_struct = requires {
+    message_traits<M>::type;
+};
 
 /// Several functions as one, for `visit`.
-template <class... F> struct overloaded : F... {
+template <class... F>
+struct overloaded : F... {
     using F::operator()...;
 };
-template <class... F> overloaded(F...) -> overloaded<F...>;
+template <class... F>
+overloaded(F...) -> overloaded<F...>;
 
 /// The fields of `message` if it is an `M`, nullptr if it is another message.
-template <message_struct M> [[nodiscard]] const M* get_if(const sv2_message& message SV2_LIFETIMEBOUND) noexcept {
+template <message_struct M>
+[[nodiscard]] const M* get_if(const sv2_message& message SV2_LIFETIMEBOUND) noexcept {
     return message.type == message_traits<M>::type ? &message_traits<M>::of(message) : nullptr;
 }
-template <message_struct M> const M* get_if(const sv2_message&&) = delete;
+template <message_struct M>
+const M* get_if(const sv2_message&&) = delete;
 
-/// A message type's name in the specification, such as "SetupConnection.Success"; empty if this library does not know it.
+/// A message type's name in the specification, such as "SetupConnection.Success"; empty if it is not known.
 [[nodiscard]] inline std::string_view message_name(std::uint32_t type) noexcept {
     sv2_message message;
     message.type = type;
@@ -238,12 +248,13 @@ template <message_struct M> const M* get_if(const sv2_message&&) = delete;
         return status;
     }
     std::string text(len, '\0');
-    status = sv2_message_text(&message, text.data(), len + 1, &len); // data()[size()] is a NUL already
+    status = sv2_message_text(&message, text.data(), len + 1, &len);  // data()[size()] is a NUL already
     return status.ok() ? Result{std::move(text)} : status;
 }
 
 /// `fields` as a message to be sent, with TLVs behind them. It borrows what `fields` points to.
-template <message_struct M> [[nodiscard]] sv2_message message_of(const M& fields, sv2_bytes trailing = {nullptr, 0}) noexcept {
+template <message_struct M>
+[[nodiscard]] sv2_message message_of(const M& fields, sv2_bytes trailing = {nullptr, 0}) noexcept {
     sv2_message message;
     message.type = message_traits<M>::type;
     message.extension_type = 0;
@@ -254,7 +265,7 @@ template <message_struct M> [[nodiscard]] sv2_message message_of(const M& fields
     return message;
 }
 
-/// The message that a connection or decoder gave last. It borrows: see sv2.h for how long, and copy the values to be kept.
+/// The message that a connection or decoder gave last. It borrows: sv2.h says for how long. Copy what is to be kept.
 class Message : public sv2_message {
 public:
     /// No message yet.
@@ -263,10 +274,12 @@ public:
     Message& operator=(const Message&) = delete;
 
     /// The fields if it is an `M`, nullptr if it is another message.
-    template <message_struct M> [[nodiscard]] const M* get_if() const& noexcept SV2_LIFETIMEBOUND {
+    template <message_struct M>
+    [[nodiscard]] const M* get_if() const& noexcept SV2_LIFETIMEBOUND {
         return sv2::get_if<M>(static_cast<const sv2_message&>(*this));
     }
-    template <message_struct M> const M* get_if() const&& = delete;
+    template <message_struct M>
+    const M* get_if() const&& = delete;
 
     /// Its name in the specification; empty if this library does not know it.
     [[nodiscard]] std::string_view name() const noexcept { return message_name(type); }
@@ -307,7 +320,7 @@ template <message_struct M>
 
 /// The frame at the front of `stream`; SV2_NEED_INPUT while bytes are missing. It borrows from the stream.
 template <class R>
-    requires borrowed_array<R, std::uint8_t>
+requires borrowed_array<R, std::uint8_t>
 [[nodiscard]] Result<sv2_frame> split_frame(R&& stream SV2_LIFETIMEBOUND) noexcept {
     sv2_frame frame;
     const Status status = sv2_frame_split(bytes(stream), &frame);
@@ -344,7 +357,7 @@ enum class TlvOrder : std::uint8_t {
     return status.ok() ? Result{std::move(tlv)} : status;
 }
 
-// ------------------------------------------------------------------------------------------------------------------- keys
+// ---------------------------------------------------------------------------------------------------------------- keys
 
 /// A public key: of a server, or of an authority that is not named to anybody.
 struct PublicKey {
@@ -364,7 +377,8 @@ public:
     }
 
     /// SV2_ERROR_KEY if the bytes, a big-endian number, are out of range.
-    [[nodiscard]] static Result<SecretKey> from_bytes(std::span<const std::uint8_t, SV2_SECRET_KEY_LEN> bytes) noexcept {
+    [[nodiscard]] static Result<SecretKey> from_bytes(
+        std::span<const std::uint8_t, SV2_SECRET_KEY_LEN> bytes) noexcept {
         PublicKey unused;
         const Status status = sv2_public_key_from_secret(bytes.data(), unused.bytes.data());
         if (!status.ok()) {
@@ -463,7 +477,7 @@ struct Url {
     const auto from = valid_from.time_since_epoch().count();
     const auto until = not_valid_after.time_since_epoch().count();
     if (!std::in_range<std::uint32_t>(from) || !std::in_range<std::uint32_t>(until)) {
-        return Status{SV2_ERROR_ARGUMENT}; // a certificate has 32 bits for them: until the year 2106
+        return Status{SV2_ERROR_ARGUMENT};  // a certificate has 32 bits for them: until the year 2106
     }
     sv2_certificate certificate;
     const Status status =
@@ -472,18 +486,19 @@ struct Url {
     return status.ok() ? Result{certificate} : status;
 }
 
-/// Checks that the authority signed the certificate and that it is valid at that moment, give or take ten seconds. If it does not
-/// hold, the status is SV2_ERROR_CERTIFICATE, and `reason` becomes a static sentence.
+/// Checks that the authority signed the certificate and that it is valid at that moment, give or take ten seconds. If
+/// it does not hold, the status is SV2_ERROR_CERTIFICATE, and `reason` becomes a static sentence.
 inline Status check_certificate(const sv2_certificate& certificate, const AuthorityKey& authority,
                                 std::chrono::sys_seconds at, const char** reason = nullptr) noexcept {
     const auto unix_s = static_cast<std::uint64_t>(at.time_since_epoch().count());
     return sv2_certificate_check(&certificate, authority.key.bytes.data(), unix_s, reason);
 }
 
-// ---------------------------------------------------------------------------------------------------------------- objects
+// ------------------------------------------------------------------------------------------------------------- objects
 
 /// Owns an object of the C ABI. What all owners have in common.
-template <class T, void (*Free)(T*)> class Handle {
+template <class T, void (*Free)(T*)>
+class Handle {
 public:
     /// The object, for the functions of sv2.h. It stays owned.
     [[nodiscard]] T* get() const& noexcept SV2_LIFETIMEBOUND { return object_.get(); }
@@ -499,7 +514,8 @@ protected:
     explicit Handle(T* owned) noexcept : object_{owned} {}
 
     /// What a `_new` function made: an `Owner`, or its status.
-    template <class Owner, class New> static Result<Owner> make(New&& new_object) noexcept {
+    template <class Owner, class New>
+    static Result<Owner> make(New&& new_object) noexcept {
         T* object = nullptr;
         const Status status = new_object(&object);
         return status.ok() ? Result{Owner{object}} : status;
@@ -518,7 +534,7 @@ public:
     [[nodiscard]] static Result<Decoder> create() noexcept { return make<Decoder>(sv2_decoder_new); }
     explicit Decoder(sv2_decoder* owned) noexcept : Handle{owned} {}
 
-    /// Decodes the message in `frame`, which `message` then borrows from, as it does from the decoder until its next call.
+    /// Decodes the message in `frame`, which `message` then borrows from, and from the decoder until its next call.
     Status decode(const sv2_frame& frame, Message& message) & noexcept {
         return sv2_decoder_decode(get(), &frame, &message);
     }
@@ -587,7 +603,8 @@ public:
     }
 
     /// A server's connection to a client, over Noise. The identity need not outlive this call.
-    [[nodiscard]] static Result<Connection> responder(const Identity& identity, const ResponderOptions& with = {}) noexcept {
+    [[nodiscard]] static Result<Connection> responder(const Identity& identity,
+                                                      const ResponderOptions& with = {}) noexcept {
         sv2_responder_options options = SV2_RESPONDER_OPTIONS_INIT;
         options.identity = identity.get();
         options.limits = with.limits;
@@ -619,8 +636,8 @@ public:
     /// The next message. SV2_NEED_INPUT if there is none yet; an error ends the connection.
     Status next(Message& message) & noexcept { return sv2_connection_next(get(), &message); }
 
-    /// The second way: the next message out of memory of the caller, which is decrypted where it is. `bytes` shrinks to what
-    /// has not been looked at; call again until SV2_NEED_INPUT.
+    /// The second way: the next message out of memory of the caller, which is decrypted where it is. `bytes` shrinks to
+    /// what has not been looked at; call again until SV2_NEED_INPUT.
     Status next_from(std::span<std::uint8_t>& bytes, sv2_time now, Message& message) & noexcept {
         sv2_room room{bytes.data(), bytes.size()};
         const Status status = sv2_connection_next_from(get(), &room, now, &message);
@@ -631,7 +648,8 @@ public:
     // Sending.
 
     /// Queues a message, with TLVs behind it. What it points to is copied.
-    template <message_struct M> Status send(const M& fields, sv2_bytes trailing = {nullptr, 0}) & noexcept {
+    template <message_struct M>
+    Status send(const M& fields, sv2_bytes trailing = {nullptr, 0}) & noexcept {
         return send(message_of(fields, trailing));
     }
 
@@ -680,14 +698,228 @@ public:
     [[nodiscard]] const char* error() & noexcept SV2_LIFETIMEBOUND { return sv2_connection_error(get()); }
 };
 
-// ---------------------------------------------------------------------------------------------------------------- version
+// --------------------------------------------------------------------------------------------------- template provider
+
+/// A block was found: submit it before anything else. `solution.coinbase_tx` lives until the next event is taken.
+struct SubmitBlock {
+    sv2_solution solution;
+};
+
+/// Build a template for this key, hand it to `template_ready`, and go on with better ones until DropTemplate.
+struct WantTemplate {
+    sv2_constraint_key key;
+};
+
+/// Nobody needs templates for this key any more.
+struct DropTemplate {
+    sv2_constraint_key key;
+};
+
+/// What belongs to this handle can be freed.
+struct TemplateExpired {
+    std::uint64_t template_id, node_handle;
+};
+
+/// Answer with `transactions_ready`, now or later.
+struct WantTransactions {
+    std::uint64_t template_id, node_handle;
+};
+
+/// There is `output` for this connection.
+struct Writable {
+    std::uint64_t connection;
+};
+
+/// Close the socket. `reason` lives until the next event is taken.
+struct Close {
+    std::uint64_t connection;
+    const char* reason;
+};
+
+/// A client has said what it needs.
+struct ClientReady {
+    std::uint64_t connection;
+    sv2_constraint_key key;
+};
+
+/// A solution that is not submitted, and why: SV2_SOLUTION_*.
+struct SolutionRefused {
+    std::uint64_t connection, template_id;
+    std::uint32_t refusal;
+    sv2_u256 block_hash;
+};
+
+/// Something the host of a template provider must do, or may want to know.
+using TemplateEvent = std::variant<SubmitBlock, WantTemplate, DropTemplate, TemplateExpired, WantTransactions, Writable,
+                                   Close, ClientReady, SolutionRefused>;
+
+/// Options of a template provider, with everything as usual; sv2.h says what they are. `identity` is set by
+/// TemplateProvider.
+[[nodiscard]] inline sv2_template_provider_options template_provider_options() noexcept {
+    return SV2_TEMPLATE_PROVIDER_OPTIONS_INIT;
+}
+
+/// A template of the node, with nothing known of it yet; sv2.h says what must be set.
+[[nodiscard]] inline sv2_template make_template() noexcept { return SV2_TEMPLATE_INIT; }
+
+/// Serves templates to any number of clients; sv2_template_provider in sv2.h says how it is used.
+class TemplateProvider : public Handle<sv2_template_provider, sv2_template_provider_free> {
+public:
+    /// A provider that encrypts and shows `identity`, which need not outlive this call.
+    [[nodiscard]] static Result<TemplateProvider> create(
+        const Identity& identity, sv2_template_provider_options options = template_provider_options()) noexcept {
+        options.identity = identity.get();
+        return make<TemplateProvider>(
+            [&](sv2_template_provider** out) { return sv2_template_provider_new(&options, out); });
+    }
+
+    /// A provider without encryption, for a network in which everybody is trusted.
+    [[nodiscard]] static Result<TemplateProvider> plaintext(
+        sv2_template_provider_options options = template_provider_options()) noexcept {
+        options.identity = nullptr;
+        options.plaintext = 1;
+        return make<TemplateProvider>(
+            [&](sv2_template_provider** out) { return sv2_template_provider_new(&options, out); });
+    }
+
+    explicit TemplateProvider(sv2_template_provider* owned) noexcept : Handle{owned} {}
+
+    /// Shows another identity to clients that connect from now on.
+    Status set_identity(const Identity& identity) & noexcept {
+        return sv2_template_provider_set_identity(get(), identity.get());
+    }
+
+    // Sockets.
+
+    /// Somebody connected; SV2_ERROR_STATE if there are too many clients.
+    Status connect(std::uint64_t connection, sv2_time now) & noexcept {
+        return sv2_template_provider_connect(get(), connection, now);
+    }
+
+    /// Bytes came. They are decrypted where they are, and mean nothing afterwards.
+    Status receive(std::uint64_t connection, std::span<std::uint8_t> bytes, sv2_time now) & noexcept {
+        return sv2_template_provider_receive(get(), connection, bytes.data(), bytes.size(), now);
+    }
+
+    /// The socket is closed.
+    void disconnect(std::uint64_t connection) & noexcept { sv2_template_provider_disconnect(get(), connection); }
+
+    /// Bytes to write, valid until the provider's next call; empty if there are none.
+    [[nodiscard]] Bytes output(std::uint64_t connection) & noexcept SV2_LIFETIMEBOUND {
+        return view(sv2_template_provider_output(get(), connection));
+    }
+
+    /// The first `n` bytes of `output` were written.
+    Status sent(std::uint64_t connection, std::size_t n, sv2_time now) & noexcept {
+        return sv2_template_provider_sent(get(), connection, n, now);
+    }
+
+    // The node.
+
+    /// The node has a template for a key; gives its template_id. What it points to is copied.
+    [[nodiscard]] Result<std::uint64_t> template_ready(sv2_constraint_key key, const sv2_template& of,
+                                                       sv2_time now) & noexcept {
+        std::uint64_t template_id = 0;
+        const Status status = sv2_template_provider_template_ready(get(), key, &of, now, &template_id);
+        return status.ok() ? Result{template_id} : status;
+    }
+
+    /// The node has another tip.
+    Status tip_changed(const sv2_u256& prev_hash, sv2_time now) & noexcept {
+        return sv2_template_provider_tip_changed(get(), &prev_hash, now);
+    }
+
+    /// The transactions of a template, without its coinbase; nothing if the node does not have them any more.
+    Status transactions_ready(std::uint64_t template_id, std::optional<std::span<const sv2_bytes>> transactions,
+                              sv2_time now) & noexcept {
+        const sv2_bytes_list items =
+            transactions ? sv2_bytes_list{transactions->data(), transactions->size()} : sv2_bytes_list{};
+        return sv2_template_provider_transactions_ready(get(), template_id, transactions ? &items : nullptr, now);
+    }
+
+    // Time.
+
+    /// It is `now`.
+    Status tick(sv2_time now) & noexcept { return sv2_template_provider_tick(get(), now); }
+
+    /// When `tick` must be called, if the times given were those of `now()` or `to_time`; none if there is no need.
+    [[nodiscard]] std::optional<std::chrono::steady_clock::time_point> next_deadline() const noexcept {
+        const std::uint64_t deadline = sv2_template_provider_next_deadline(get());
+        if (deadline == UINT64_MAX) {
+            return std::nullopt;
+        }
+        return std::chrono::steady_clock::time_point{std::chrono::milliseconds{deadline}};
+    }
+
+    // Events.
+
+    /// What must be done next; nothing if there is nothing, or if the provider is unusable: `failed` tells.
+    [[nodiscard]] std::optional<TemplateEvent> next_event() & noexcept SV2_LIFETIMEBOUND {
+        sv2_template_event event;
+        while ((last_ = sv2_template_provider_next_event(get(), &event)) == SV2_OK) {
+            switch (event.type) {
+                case SV2_TEMPLATE_EVENT_SUBMIT_BLOCK:
+                    return SubmitBlock{event.as.submit_block};
+                case SV2_TEMPLATE_EVENT_WANT_TEMPLATE:
+                    return WantTemplate{event.as.want_template};
+                case SV2_TEMPLATE_EVENT_DROP_TEMPLATE:
+                    return DropTemplate{event.as.drop_template};
+                case SV2_TEMPLATE_EVENT_TEMPLATE_EXPIRED: {
+                    const sv2_template_handle& handle = event.as.template_expired;
+                    return TemplateExpired{handle.template_id, handle.node_handle};
+                }
+                case SV2_TEMPLATE_EVENT_WANT_TRANSACTIONS: {
+                    const sv2_template_handle& handle = event.as.want_transactions;
+                    return WantTransactions{handle.template_id, handle.node_handle};
+                }
+                case SV2_TEMPLATE_EVENT_WRITABLE:
+                    return Writable{event.as.writable};
+                case SV2_TEMPLATE_EVENT_CLOSE:
+                    return Close{event.as.close.connection, event.as.close.reason};
+                case SV2_TEMPLATE_EVENT_CLIENT_READY:
+                    return ClientReady{event.as.client_ready.connection, event.as.client_ready.key};
+                case SV2_TEMPLATE_EVENT_SOLUTION_REFUSED: {
+                    const sv2_solution_refused& refused = event.as.solution_refused;
+                    return SolutionRefused{refused.connection, refused.template_id, refused.refusal,
+                                           refused.block_hash};
+                }
+                default:
+                    break;  // of a later version: nothing this header knows how to do
+            }
+        }
+        return std::nullopt;
+    }
+
+    /// Whether the last `next_event` gave nothing because the provider has become unusable.
+    [[nodiscard]] bool failed() const noexcept { return last_.is_error(); }
+
+    /// The next block that was found, also after the provider has become unusable. It lives until the next call.
+    [[nodiscard]] std::optional<sv2_solution> next_solution() & noexcept SV2_LIFETIMEBOUND {
+        sv2_solution solution;
+        const Status status = sv2_template_provider_next_solution(get(), &solution);
+        return status.ok() ? std::optional{solution} : std::nullopt;
+    }
+
+    // State.
+
+    /// How many clients are connected.
+    [[nodiscard]] std::size_t clients() const noexcept { return sv2_template_provider_clients(get()); }
+
+    /// What went wrong in the last call that failed, in a sentence; valid until the next call that fails.
+    [[nodiscard]] const char* error() & noexcept SV2_LIFETIMEBOUND { return sv2_template_provider_error(get()); }
+
+private:
+    Status last_;
+};
+
+// ------------------------------------------------------------------------------------------------------------- version
 
 /// The version of the linked library, such as "0.1.0". That of these headers is SV2_VERSION.
 [[nodiscard]] inline const char* version() noexcept { return sv2_version(); }
 
-/// Whether the linked library can be used with these headers. A program that loads a shared library may ask before anything else.
+/// Whether the linked library can be used with these headers; with a shared library it may be another one.
 [[nodiscard]] inline bool is_compatible() noexcept { return sv2_abi_version() == SV2_ABI_VERSION; }
 
-} // namespace sv2
+}  // namespace sv2
 
-#endif // SV2_HPP
+#endif  // SV2_HPP

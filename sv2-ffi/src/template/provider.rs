@@ -1,0 +1,373 @@
+//! The template provider itself.
+
+use std::ffi::c_char;
+
+use sv2_core::template::{Event, Level, Provider, ProviderError};
+
+use super::event::{Lent, sv2_solution, sv2_template_event};
+use super::values::*;
+use crate::boundary::{Object, enter, enter_status, fence, fenced, free, hand_out};
+use crate::noise::sv2_identity;
+use crate::options::read_options;
+use crate::text::ErrorText;
+use crate::{
+    SV2_ERROR_ARGUMENT, SV2_ERROR_INTERNAL, SV2_ERROR_NULL, SV2_ERROR_STATE, SV2_NO_EVENT, SV2_NOT_FOUND, SV2_OK,
+    sv2_bytes, sv2_bytes_list, sv2_status, sv2_time, sv2_u256,
+};
+
+/// Serves templates to any number of clients (spec 7), without sockets.
+///
+/// The loop of its user: hand in what happens (_connect, _receive, _sent, _disconnect from the sockets; _template_ready,
+/// _tip_changed, _transactions_ready from the node; _tick when _next_deadline has come). After each input take all events with
+/// _next_event and do what they say. Inputs are allowed in between. Connections are named by numbers of the host.
+///
+/// On a new tip, and when it has said what it needs, a client gets a NewTemplate with future_template and then SetNewPrevHash; on the
+/// same tip, a NewTemplate without, when the fees rose enough.
+pub struct sv2_template_provider {
+    poisoned: bool,
+    provider: Provider,
+    log: sv2_log,
+    lent: Lent,
+    /// Of sv2_template_provider_next_solution, so that it needs nothing of the rest.
+    lent_solution: Lent,
+    error: ErrorText,
+}
+
+impl Object for sv2_template_provider {
+    fn poisoned(&mut self) -> &mut bool {
+        &mut self.poisoned
+    }
+}
+
+/// Makes a provider without clients; free it with sv2_template_provider_free.
+///
+/// Returns SV2_ERROR_ARGUMENT unless exactly one of `identity` and `plaintext` is set.
+///
+/// # Safety
+/// `options` is readable and its identity is NULL or live; `out` is writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sv2_template_provider_new(
+    options: *const sv2_template_provider_options,
+    out: *mut *mut sv2_template_provider,
+) -> sv2_status {
+    if out.is_null() {
+        return SV2_ERROR_NULL;
+    }
+    fenced(|| {
+        let read = unsafe { read_options(options) };
+        let (options, read) = match read.and_then(|options| Ok((options, unsafe { options.read() }?))) {
+            Ok(options) => options,
+            Err(status) => return status,
+        };
+        let provider = sv2_template_provider {
+            poisoned: false,
+            provider: Provider::new(read, Box::new(options.random)),
+            log: options.log,
+            lent: Lent::default(),
+            lent_solution: Lent::default(),
+            error: ErrorText::default(),
+        };
+        unsafe { hand_out(out, provider) }
+    })
+}
+
+/// Shows another identity to clients that connect from now on, for example one with a new certificate. A provider without
+/// encryption stays without.
+///
+/// # Safety
+/// `provider` and `identity` are live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sv2_template_provider_set_identity(
+    provider: *mut sv2_template_provider,
+    identity: *mut sv2_identity,
+) -> sv2_status {
+    let Some(identity) = (unsafe { identity.as_ref() }) else { return SV2_ERROR_NULL };
+    let body = |this: &mut sv2_template_provider| {
+        this.provider.set_identity(identity.identity.clone());
+        SV2_OK
+    };
+    unsafe { enter_status(provider, body) }
+}
+
+/// Somebody connected; `connection` is the host's name for it, and must not be in use.
+///
+/// Returns SV2_ERROR_STATE if there are too many clients: close the socket.
+///
+/// # Safety
+/// `provider` is live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sv2_template_provider_connect(
+    provider: *mut sv2_template_provider,
+    connection: u64,
+    now: sv2_time,
+) -> sv2_status {
+    unsafe { call(provider, |this| this.connect(connection, now.into())) }
+}
+
+/// Bytes came from a client. They are decrypted where they are, so they have no meaning afterwards; nothing keeps pointing to them.
+///
+/// What is wrong with them leads to SV2_TEMPLATE_EVENT_CLOSE. Returns SV2_NOT_FOUND if there is no such connection any more.
+///
+/// # Safety
+/// `provider` is live, `data` is readable and writable for `len` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sv2_template_provider_receive(
+    provider: *mut sv2_template_provider,
+    connection: u64,
+    data: *mut u8,
+    len: usize,
+    now: sv2_time,
+) -> sv2_status {
+    let bytes = if data.is_null() { &mut [] } else { unsafe { std::slice::from_raw_parts_mut(data, len) } };
+    unsafe { call(provider, |this| this.receive(connection, bytes, now.into())) }
+}
+
+/// The socket is closed. Also right, and without effect, after SV2_TEMPLATE_EVENT_CLOSE.
+///
+/// # Safety
+/// `provider` is live or NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sv2_template_provider_disconnect(provider: *mut sv2_template_provider, connection: u64) {
+    unsafe { enter(provider, (), (), |this| this.provider.disconnect(connection)) }
+}
+
+/// Bytes to write to a client, contiguous; empty if there are none. They are valid until the provider's next call.
+///
+/// # Safety
+/// `provider` is live or NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sv2_template_provider_output(
+    provider: *mut sv2_template_provider,
+    connection: u64,
+) -> sv2_bytes {
+    let body = |this: &mut sv2_template_provider| sv2_bytes::borrow(this.provider.output(connection));
+    unsafe { enter(provider, sv2_bytes::EMPTY, sv2_bytes::EMPTY, body) }
+}
+
+/// The first `n` bytes of sv2_template_provider_output were written. There may be more now: long answers are encrypted bit by bit.
+///
+/// # Safety
+/// `provider` is live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sv2_template_provider_sent(
+    provider: *mut sv2_template_provider,
+    connection: u64,
+    n: usize,
+    now: sv2_time,
+) -> sv2_status {
+    unsafe { call(provider, |this| this.sent(connection, n, now.into())) }
+}
+
+/// The node has a template for a key: the first one, one on a new tip, or a better one on the same tip; which of them is found out by
+/// its prev_hash. What `template_` points to is copied.
+///
+/// `*template_id` becomes its identifier; they strictly increase. It is in use until SV2_TEMPLATE_EVENT_TEMPLATE_EXPIRED.
+///
+/// Returns SV2_NOT_FOUND if nobody needs a template for this key any more, SV2_ERROR_STATE if its tip was followed by another one,
+/// SV2_ERROR_ARGUMENT if it cannot be served: sv2_template_provider_error says why. The provider then does not know it.
+///
+/// # Safety
+/// `provider` is live, `template_` and what it points to are readable, `template_id` is writable or NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sv2_template_provider_template_ready(
+    provider: *mut sv2_template_provider,
+    key: sv2_constraint_key,
+    template_: *const sv2_template,
+    now: sv2_time,
+    template_id: *mut u64,
+) -> sv2_status {
+    let template = match unsafe { read_options(template_) } {
+        Ok(template) => template,
+        Err(status) => return status,
+    };
+    let body = |this: &mut Provider| {
+        let id = this.template_ready(key.into(), unsafe { template.read() }, now.into())?;
+        if !template_id.is_null() {
+            unsafe { template_id.write(id) };
+        }
+        Ok(())
+    };
+    unsafe { call(provider, body) }
+}
+
+/// The node has another tip, whose hash is `*prev_hash`: templates on the old one begin to expire, and new ones are asked for. Without
+/// this call the same happens with the first template on the new tip.
+///
+/// # Safety
+/// `provider` is live, `prev_hash` is readable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sv2_template_provider_tip_changed(
+    provider: *mut sv2_template_provider,
+    prev_hash: *const sv2_u256,
+    now: sv2_time,
+) -> sv2_status {
+    let Some(prev_hash) = (unsafe { prev_hash.as_ref() }) else { return SV2_ERROR_NULL };
+    let body = |this: &mut Provider| {
+        this.tip_changed(prev_hash.bytes, now.into());
+        Ok(())
+    };
+    unsafe { call(provider, body) }
+}
+
+/// Answers SV2_TEMPLATE_EVENT_WANT_TRANSACTIONS: all transactions of the template but the coinbase, in order, serialized with their
+/// witnesses. They are copied. NULL if the node does not have them any more. An answer that comes too late is no error.
+///
+/// Returns SV2_ERROR_ARGUMENT if they do not fit into a message; the clients are then told that there are none.
+///
+/// # Safety
+/// `provider` is live, `transactions` and what it points to are readable, or it is NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sv2_template_provider_transactions_ready(
+    provider: *mut sv2_template_provider,
+    template_id: u64,
+    transactions: *const sv2_bytes_list,
+    now: sv2_time,
+) -> sv2_status {
+    let body = |this: &mut Provider| {
+        let list: Option<Vec<&[u8]>> = unsafe { transactions.as_ref().map(|list| list.slices().collect()) };
+        this.transactions_ready(template_id, list.as_deref(), now.into())
+    };
+    unsafe { call(provider, body) }
+}
+
+/// It is `now`. Call it at sv2_template_provider_next_deadline; more often does no harm.
+///
+/// # Safety
+/// `provider` is live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sv2_template_provider_tick(provider: *mut sv2_template_provider, now: sv2_time) -> sv2_status {
+    let body = |this: &mut Provider| {
+        this.tick(now.into());
+        Ok(())
+    };
+    unsafe { call(provider, body) }
+}
+
+/// When sv2_template_provider_tick must be called next, in monotonic milliseconds; UINT64_MAX if no time is set.
+///
+/// # Safety
+/// `provider` is live or NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sv2_template_provider_next_deadline(provider: *mut sv2_template_provider) -> u64 {
+    unsafe { enter(provider, u64::MAX, u64::MAX, |this| this.provider.next_deadline().unwrap_or(u64::MAX)) }
+}
+
+/// What the host must do next, into `*event`. Returns SV2_OK, or SV2_NO_EVENT when there is nothing. Lines of the log go to the sink
+/// of the options meanwhile.
+///
+/// # Safety
+/// `provider` is live, `event` is writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sv2_template_provider_next_event(
+    provider: *mut sv2_template_provider,
+    event: *mut sv2_template_event,
+) -> sv2_status {
+    if event.is_null() {
+        return SV2_ERROR_NULL;
+    }
+    let body = |this: &mut sv2_template_provider| {
+        while let Some(next) = this.provider.next_event() {
+            if let Event::Log { level, text } = &next {
+                unsafe { this.log.line(*level, text) };
+            } else if let Some(next) = this.lent.event(next) {
+                unsafe { event.write(next) };
+                return SV2_OK;
+            }
+        }
+        SV2_NO_EVENT
+    };
+    unsafe { enter_status(provider, body) }
+}
+
+/// The next SV2_TEMPLATE_EVENT_SUBMIT_BLOCK alone, into `*solution`. Returns SV2_OK or SV2_NO_EVENT.
+///
+/// It works also after SV2_ERROR_INTERNAL: a block that was found can be taken out whatever has happened since. What it points to
+/// lives until the next call of this function.
+///
+/// # Safety
+/// `provider` is live, `solution` is writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sv2_template_provider_next_solution(
+    provider: *mut sv2_template_provider,
+    solution: *mut sv2_solution,
+) -> sv2_status {
+    let Some(this) = (unsafe { provider.as_mut() }) else { return SV2_ERROR_NULL };
+    if solution.is_null() {
+        return SV2_ERROR_NULL;
+    }
+    fence(SV2_ERROR_INTERNAL, || match this.provider.next_solution() {
+        Some(found) => {
+            unsafe { solution.write(this.lent_solution.solution(found)) };
+            SV2_OK
+        }
+        None => SV2_NO_EVENT,
+    })
+}
+
+/// How many clients are connected, those not set up yet included. 0 if `provider` is NULL or unusable.
+///
+/// # Safety
+/// `provider` is live or NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sv2_template_provider_clients(provider: *mut sv2_template_provider) -> usize {
+    unsafe { enter(provider, 0, 0, |this| this.provider.clients()) }
+}
+
+/// What went wrong in the last call that failed: a sentence, never NULL, valid until the next call that fails.
+///
+/// # Safety
+/// `provider` is live or NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sv2_template_provider_error(provider: *mut sv2_template_provider) -> *const c_char {
+    unsafe { enter(provider, c"".as_ptr(), c"an error in the library".as_ptr(), |this| this.error.as_ptr()) }
+}
+
+/// Frees a provider. NULL is allowed.
+///
+/// # Safety
+/// `provider` is live or NULL, and is not used afterwards.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sv2_template_provider_free(provider: *mut sv2_template_provider) {
+    fence((), || unsafe { free(provider) });
+}
+
+/// An input of the engine, and the status for what it says.
+///
+/// # Safety
+/// `provider` is NULL or live.
+unsafe fn call(
+    provider: *mut sv2_template_provider,
+    input: impl FnOnce(&mut Provider) -> Result<(), ProviderError>,
+) -> sv2_status {
+    let body = |this: &mut sv2_template_provider| match input(&mut this.provider) {
+        Ok(()) => SV2_OK,
+        Err(error) => {
+            this.error.set(error);
+            match error {
+                ProviderError::UnknownConnection | ProviderError::UnknownKey => SV2_NOT_FOUND,
+                ProviderError::TooManyClients | ProviderError::StaleTemplate => SV2_ERROR_STATE,
+                ProviderError::ConnectionExists
+                | ProviderError::NotInOutput
+                | ProviderError::Template(_)
+                | ProviderError::Transactions(_) => SV2_ERROR_ARGUMENT,
+            }
+        }
+    };
+    unsafe { enter_status(provider, body) }
+}
+
+impl sv2_log {
+    /// # Safety
+    /// `write` is what its documentation demands.
+    unsafe fn line(&self, level: Level, text: &str) {
+        let level = match level {
+            Level::Error => SV2_LOG_ERROR,
+            Level::Warning => SV2_LOG_WARNING,
+            Level::Info => SV2_LOG_INFO,
+            Level::Debug => SV2_LOG_DEBUG,
+        };
+        if let Some(write) = self.write {
+            unsafe { write(self.user_data, level, text.as_ptr().cast(), text.len()) };
+        }
+    }
+}

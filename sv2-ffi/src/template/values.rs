@@ -1,0 +1,216 @@
+//! What goes into a template provider: options and templates.
+
+use std::ffi::c_char;
+
+use libc::{c_int, c_void};
+use sv2_core::bitcoin::Target;
+use sv2_core::template::{ConstraintKey, ProviderOptions, Template};
+
+use crate::noise::sv2_identity;
+use crate::options::{Options, sv2_limits, sv2_random};
+use crate::{SV2_ERROR_ARGUMENT, SV2_ERROR_NULL, sv2_bytes, sv2_status, sv2_u256, sv2_u256_list};
+
+/// What a template must leave free for the coinbase. Clients with the same key share a template.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct sv2_constraint_key {
+    /// Weight units for the header, the transaction count and the whole coinbase (spec 7.1); at least 2,000.
+    pub reserved_weight: u32,
+    /// Sigops for the coinbase's outputs.
+    pub sigops: u16,
+    /// Zero.
+    pub reserved: u16,
+}
+
+impl From<ConstraintKey> for sv2_constraint_key {
+    fn from(key: ConstraintKey) -> Self {
+        Self { reserved_weight: key.reserved_weight, sigops: key.sigops, reserved: 0 }
+    }
+}
+
+impl From<sv2_constraint_key> for ConstraintKey {
+    fn from(key: sv2_constraint_key) -> Self {
+        Self { reserved_weight: key.reserved_weight, sigops: key.sigops }
+    }
+}
+
+/// How much a line of a log matters: something does not work and somebody should look at it.
+pub const SV2_LOG_ERROR: c_int = 1;
+/// A peer did what it should not.
+pub const SV2_LOG_WARNING: c_int = 2;
+/// What a quiet day looks like.
+pub const SV2_LOG_INFO: c_int = 3;
+/// For those who look for a fault.
+pub const SV2_LOG_DEBUG: c_int = 4;
+
+/// Where an object's log goes. With `write` NULL there is none.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct sv2_log {
+    /// Gets a level, SV2_LOG_*, and a line of `len` bytes, UTF-8, not NUL-terminated, without a line break; what comes from
+    /// peers in it is escaped. It is called during functions of the object that take events out, from the thread of that call,
+    /// and must call nothing of this library.
+    pub write: Option<unsafe extern "C" fn(user_data: *mut c_void, level: c_int, text: *const c_char, len: usize)>,
+    /// Handed to `write`. It must be usable from every thread the object is used from.
+    pub user_data: *mut c_void,
+}
+
+// The pointer is only ever handed to `write`; that it may be used from the object's thread is demanded above.
+unsafe impl Send for sv2_log {}
+
+/// What a template provider serves, to how many, and how long it waits. A zero means the usual value, which is given with each
+/// member. Initialise with SV2_TEMPLATE_PROVIDER_OPTIONS_INIT, and set `identity`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct sv2_template_provider_options {
+    /// The size of this struct.
+    pub struct_size: usize,
+    /// What clients are shown in the Noise handshake. NULL is an error unless `plaintext` is set. It may be freed once the
+    /// provider is made.
+    pub identity: *mut sv2_identity,
+    /// Anything but 0: no encryption, for a network in which everybody is trusted.
+    pub plaintext: u8,
+    /// A template on the same tip is sent when it is worth at least so many satoshis more than the last one: 1,000.
+    pub fee_threshold_sat: u64,
+    /// Clients are sent a template on the same tip no sooner than this after the last one, in milliseconds: 5,000.
+    pub update_interval_ms: u64,
+    /// How long a template can be asked about and solved after its tip is gone, in milliseconds: 10,000.
+    pub template_lifetime_ms: u64,
+    /// Most clients at once, those not set up yet included: 1,000.
+    pub max_clients: usize,
+    /// Most templates to keep up to date at once, one for each distinct constraint key: 16.
+    pub max_keys: usize,
+    /// Bytes of transaction data to keep for clients that ask for what another one asked for before: 64 MiB.
+    pub transaction_cache_len: usize,
+    /// How long a client may take from connecting to SetupConnection, in milliseconds: 60,000.
+    pub setup_timeout_ms: u64,
+    /// How long a client may take from SetupConnection to CoinbaseOutputConstraints, in milliseconds: 600,000.
+    pub constraints_timeout_ms: u64,
+    /// The bounds of each connection. Here max_output is 8 MiB unless set: what a slow client may cost before it is dropped.
+    pub limits: sv2_limits,
+    /// The source of randomness.
+    pub random: sv2_random,
+    /// Where the log goes.
+    pub log: sv2_log,
+}
+
+// All members are numbers and pointers; zero means: as usual.
+unsafe impl Options for sv2_template_provider_options {}
+
+impl sv2_template_provider_options {
+    /// # Safety
+    /// `identity` is NULL or a live identity.
+    pub(super) unsafe fn read(&self) -> Result<ProviderOptions, sv2_status> {
+        let mut options = match unsafe { self.identity.as_ref() } {
+            Some(identity) if self.plaintext == 0 => ProviderOptions::new(identity.identity.clone()),
+            None if self.plaintext != 0 => ProviderOptions::plaintext(),
+            _ => return Err(SV2_ERROR_ARGUMENT),
+        };
+        let set_ms = |to: &mut u64, value: u64| *to = if value == 0 { *to } else { value };
+        let set = |to: &mut usize, value: usize| *to = if value == 0 { *to } else { value };
+        set_ms(&mut options.fee_threshold_sat, self.fee_threshold_sat);
+        set_ms(&mut options.update_interval_ms, self.update_interval_ms);
+        set_ms(&mut options.template_lifetime_ms, self.template_lifetime_ms);
+        set_ms(&mut options.setup_timeout_ms, self.setup_timeout_ms);
+        set_ms(&mut options.constraints_timeout_ms, self.constraints_timeout_ms);
+        set(&mut options.max_clients, self.max_clients);
+        set(&mut options.max_keys, self.max_keys);
+        set(&mut options.transaction_cache_len, self.transaction_cache_len);
+        let usual_output = options.limits.max_output;
+        options.limits = self.limits.into();
+        if self.limits.max_output == 0 {
+            options.limits.max_output = usual_output;
+        }
+        Ok(options)
+    }
+}
+
+/// A block template of the node, without its transactions. Initialise with SV2_TEMPLATE_INIT.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct sv2_template {
+    /// The size of this struct.
+    pub struct_size: usize,
+    /// The node's own name for the template; the provider hands it back. Two templates may have the same.
+    pub node_handle: u64,
+    /// The header's nVersion.
+    pub version: u32,
+    /// The header's nTime to start with: about now, not the least valid one.
+    pub header_timestamp: u32,
+    /// The header's nBits.
+    pub nbits: u32,
+    /// The tip: hash of the previous block.
+    pub prev_hash: sv2_u256,
+    /// Anything but 0: clients are told `target`, which must be harder than nBits. What meets nBits is submitted all the same.
+    pub has_target: u8,
+    /// The greatest hash of a block to submit, if has_target.
+    pub target: sv2_u256,
+    /// The coinbase transaction's nVersion.
+    pub coinbase_tx_version: u32,
+    /// The coinbase input's nSequence.
+    pub coinbase_tx_input_sequence: u32,
+    /// The coinbase's lock time.
+    pub coinbase_tx_locktime: u32,
+    /// How many outputs there are in `coinbase_tx_outputs`.
+    pub coinbase_tx_outputs_count: u32,
+    /// Satoshis that the client's outputs may spend: subsidy and fees.
+    pub coinbase_tx_value_remaining: u64,
+    /// What the coinbase's scriptSig begins with, up to 8 bytes: the push of the height (BIP 34).
+    pub coinbase_prefix: sv2_bytes,
+    /// The coinbase's last outputs, serialized, without a count before them. Where there is a witness commitment, it is one of
+    /// them.
+    pub coinbase_tx_outputs: sv2_bytes,
+    /// The coinbase's merkle path, from the deepest; sv2_merkle_path reckons it.
+    pub merkle_path: sv2_u256_list,
+}
+
+// All members are numbers and pointers.
+unsafe impl Options for sv2_template {}
+
+impl sv2_template {
+    /// # Safety
+    /// The pointers are valid for their lengths.
+    pub(super) unsafe fn read(&self) -> Template {
+        unsafe {
+            Template {
+                version: self.version,
+                coinbase_tx_version: self.coinbase_tx_version,
+                coinbase_prefix: self.coinbase_prefix.as_slice().to_vec(),
+                coinbase_tx_input_sequence: self.coinbase_tx_input_sequence,
+                coinbase_tx_value_remaining: self.coinbase_tx_value_remaining,
+                coinbase_tx_outputs_count: self.coinbase_tx_outputs_count,
+                coinbase_tx_outputs: self.coinbase_tx_outputs.as_slice().to_vec(),
+                coinbase_tx_locktime: self.coinbase_tx_locktime,
+                merkle_path: self.merkle_path.as_slice().iter().map(|node| node.0).collect(),
+                prev_hash: self.prev_hash.bytes,
+                header_timestamp: self.header_timestamp,
+                nbits: self.nbits,
+                target: (self.has_target != 0).then_some(Target(self.target.bytes)),
+                node_handle: self.node_handle,
+            }
+        }
+    }
+}
+
+/// The key of a client that adds coinbase outputs of `max_additional_size` serialized bytes with at most `sigops` sigops: 1168 +
+/// 4 * max_additional_size weight units, and at least 2,000 (spec 7.1). Returns SV2_ERROR_ARGUMENT if that is more than a block.
+///
+/// # Safety
+/// `key` is writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sv2_constraint_key_from_outputs(
+    max_additional_size: u32,
+    sigops: u16,
+    key: *mut sv2_constraint_key,
+) -> sv2_status {
+    if key.is_null() {
+        return SV2_ERROR_NULL;
+    }
+    crate::boundary::fenced(|| match ConstraintKey::new(max_additional_size, sigops) {
+        Some(made) => {
+            unsafe { key.write(made.into()) };
+            crate::SV2_OK
+        }
+        None => SV2_ERROR_ARGUMENT,
+    })
+}
