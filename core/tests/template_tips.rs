@@ -301,6 +301,52 @@ fn a_template_that_was_made_before_the_tip_changed_is_refused() {
 }
 
 #[test]
+fn a_template_on_a_tip_that_was_overtaken_unseen_is_refused() {
+    let mut world = World::new();
+    world.join_with(1, 1_000, 0);
+    world.join_with(2, 20_000, 400);
+    let other = key(81_168, 400);
+    for wanted in [KEY, other] {
+        world.template(wanted, &template(1, 5_000)).unwrap();
+    }
+    world.take(1);
+    world.take(2);
+    // Two blocks in a row: the template of one key is on the second, that of the other still on the first.
+    let id = world.template(KEY, &template(3, 5_000)).unwrap();
+    assert_eq!(world.template(other, &template(2, 5_000)), Err(ProviderError::StaleTemplate));
+    world.expect_pair(1, id, &template(3, 5_000));
+    world.expect_nothing(2);
+    let id = world.template(other, &template(3, 5_000)).unwrap();
+    world.expect_pair(2, id, &template(3, 5_000));
+}
+
+#[test]
+fn a_template_that_was_wrongly_taken_for_news_does_no_lasting_harm() {
+    let mut world = World::new();
+    world.join(1);
+    world.offer(&template(1, 5_000));
+    // The tip's height is not known when the late one comes.
+    world.tip(tip_hash(3));
+    world.offer(&template(2, 5_000));
+    world.take(1);
+    let id = world.offer(&template(3, 5_000));
+    world.expect_pair(1, id, &template(3, 5_000));
+    assert_eq!(world.template(KEY, &template(2, 5_000)), Err(ProviderError::StaleTemplate));
+}
+
+#[test]
+fn a_reorganisation_to_another_block_of_the_same_height_is_a_new_tip() {
+    let mut world = World::new();
+    world.join(1);
+    world.offer(&template(1, 5_000));
+    world.take(1);
+    let rival = Template { prev_hash: tip_hash(0xbb), ..template(1, 5_000) };
+    let id = world.offer(&rival);
+    world.expect_pair(1, id, &rival);
+    assert_eq!(world.template(KEY, &template(1, 9_000)), Err(ProviderError::StaleTemplate));
+}
+
+#[test]
 fn a_template_for_nobody_is_refused() {
     let mut world = World::new();
     assert_eq!(world.template(KEY, &template(1, 5_000)), Err(ProviderError::UnknownKey));

@@ -1,6 +1,8 @@
 //! The provider's side of the Template Distribution Protocol: see [`Provider`].
 
 mod client;
+mod connections;
+mod distribution;
 mod events;
 mod keys;
 mod options;
@@ -16,9 +18,8 @@ use core::fmt;
 
 use super::ConstraintKey;
 use crate::bitcoin::Hash;
-use crate::connection::SendError;
 use crate::frame::FrameError;
-use crate::message::{RequestTransactionDataError, error_code};
+use crate::message::RequestTransactionDataError;
 use crate::noise::Identity;
 use crate::wire::Str;
 use crate::{Random, Time};
@@ -26,17 +27,14 @@ use crate::{Random, Time};
 use client::{Client, Phase};
 use events::Events;
 pub use events::{CloseReason, Event, Level, Solution, SolutionRefusal};
-use keys::{Announced, Current, Key, Keys};
+use keys::{Key, Keys};
 pub use options::ProviderOptions;
 use solution::Solved;
-use templates::{Stored, Templates, Transactions, Work, transactions_frame};
 pub use templates::{Template, TemplateError};
+use templates::{Templates, Transactions, Work, transactions_frame};
 
 /// The host's name for a connection. It can be used again once the connection is closed.
 pub type ConnectionId = u64;
-
-/// How long after anything happened connections give back buffers that are not in use, in milliseconds.
-const SWEEP_INTERVAL_MS: u64 = 10_000;
 
 /// Serves templates to any number of clients (spec 7).
 ///
@@ -231,24 +229,26 @@ impl Provider {
         if self.keys.get(&key).is_none() {
             return Err(ProviderError::UnknownKey);
         }
-        if self.templates.is_gone(&template.prev_hash) {
+        let work = Arc::new(Work::new(template).map_err(ProviderError::Template)?);
+        if self.templates.is_stale(&work) {
             return Err(ProviderError::StaleTemplate);
         }
-        let work = Arc::new(Work::new(template).map_err(ProviderError::Template)?);
-        let prev_hash = work.tip.prev_hash;
+        let (prev_hash, height) = (work.tip.prev_hash, work.height());
         let id = self.issue(key, work, now).map_err(|error| ProviderError::Template(TemplateError::Encode(error)))?;
         if self.templates.tip() != Some(prev_hash) {
             self.change_tip(prev_hash, now);
         }
+        self.templates.note_height(height);
         self.events.cancel_want(key);
         self.announce(key, now);
         Ok(id)
     }
 
     /// The node has another tip: the templates on the old one begin to expire, and new ones are asked for. Without this call
-    /// the same happens with the first template on the new tip.
+    /// the same happens with the first template on the new tip; a host that makes it should make it for every tip.
     pub fn tip_changed(&mut self, prev_hash: Hash, now: Time) {
         self.expire_templates(now);
+        self.templates.note_told(prev_hash);
         if self.templates.tip() != Some(prev_hash) {
             self.change_tip(prev_hash, now);
         }
@@ -345,212 +345,6 @@ impl Provider {
     #[must_use]
     pub fn next_solution(&mut self) -> Option<Solution> {
         self.events.next_solution()
-    }
-
-    // ------------------------------------------------------------------------------------------------------ templates
-
-    /// Makes `work` the current template of a key, under a new id.
-    fn issue(&mut self, key: ConstraintKey, work: Arc<Work>, now: Time) -> Result<u64, FrameError> {
-        let (tip, value) = (work.tip, work.template.coinbase_tx_value_remaining);
-        let (id, frames) = self.templates.issue(work, now)?;
-        let before = self.keys.get_mut(&key).and_then(|key| key.current.replace(Current { id, tip, value, frames }));
-        self.supersede(before);
-        Ok(id)
-    }
-
-    /// A template is not the current one any more. If no client has it, nobody needs it.
-    fn supersede(&mut self, before: Option<Current>) {
-        let Some(before) = before else { return };
-        if self.templates.get(before.id).is_some_and(|stored| !stored.handed_out) {
-            if let Some(stored) = self.templates.remove(before.id) {
-                self.retire(before.id, stored);
-            }
-        }
-    }
-
-    /// All keys need a template on another tip.
-    fn change_tip(&mut self, prev_hash: Hash, now: Time) {
-        let expires_at = now.monotonic_ms.saturating_add(self.options.template_lifetime_ms);
-        self.templates.set_tip(prev_hash, expires_at);
-        for client in self.clients.values_mut() {
-            client.constraints = 0;
-        }
-        let mut superseded = Vec::new();
-        for (key, state) in self.keys.iter_mut() {
-            state.asked = state.current.as_ref().is_some_and(|current| current.tip.prev_hash == prev_hash);
-            if !state.asked {
-                state.asked = true;
-                superseded.extend(state.current.take());
-                self.events.cancel_want(*key);
-                self.events.push(Event::WantTemplate { key: *key });
-            }
-        }
-        for before in superseded {
-            self.supersede(Some(before));
-        }
-    }
-
-    /// Sends the current template of a key to the clients that should have it.
-    fn announce(&mut self, key: ConstraintKey, now: Time) {
-        let Some(state) = self.keys.get_mut(&key) else { return };
-        state.asked = true;
-        let update = state.update_due_at(&self.options).is_some_and(|at| at <= now.monotonic_ms);
-        let Some(Current { id: template_id, tip, value, frames }) = &state.current else { return };
-        let (template_id, tip) = (*template_id, *tip);
-        if update || state.announced.is_none_or(|announced| announced.tip != tip) {
-            state.announced = Some(Announced { id: template_id, tip, value: *value, at: now.monotonic_ms });
-        }
-        let mut failed = Vec::new();
-        for (id, client) in &mut self.clients {
-            let wants = client.tip != Some(tip) || update && client.last_template_id != template_id;
-            if client.key() != Some(key) || !wants {
-                continue;
-            }
-            self.templates.mark_handed_out(template_id);
-            match client.send_template(template_id, &tip, frames) {
-                Ok(()) => announce_output(*id, client, &mut self.events),
-                Err(error) => failed.push((*id, error)),
-            }
-        }
-        for (id, error) in failed {
-            self.after_send(id, Err(error));
-        }
-        self.sweep_later(now);
-    }
-
-    fn expire_templates(&mut self, now: Time) {
-        while let Some((id, stored)) = self.templates.next_expired(now) {
-            self.retire(id, stored);
-        }
-    }
-
-    /// The last that is done about a template.
-    fn retire(&mut self, template_id: u64, stored: Stored) {
-        if let Transactions::Asked(waiting) = &stored.transactions {
-            for id in waiting {
-                if let Some(client) = self.clients.get_mut(id) {
-                    client.pending_requests = client.pending_requests.saturating_sub(1);
-                }
-                self.refuse_transactions(*id, template_id, error_code::STALE_TEMPLATE_ID);
-            }
-        }
-        // The same template may have been issued a second time, for a client that came to the key later.
-        if Arc::strong_count(&stored.work) == 1 {
-            let node_handle = stored.work.template.node_handle;
-            self.events.push(Event::TemplateExpired { node_handle, template_id });
-        }
-    }
-
-    // -------------------------------------------------------------------------------------------------------- clients
-
-    /// Something may have been queued for a client: the host is to know, or the client is too slow.
-    fn after_send(&mut self, id: ConnectionId, sent: Result<(), SendError>) {
-        match sent {
-            Ok(()) => self.announce_output_of(id),
-            Err(error) => {
-                let failed = self.clients.get(&id).and_then(|client| client.connection.error());
-                let reason = match (error, failed) {
-                    (SendError::Failed, Some(error)) => CloseReason::Connection(error),
-                    _ => CloseReason::TooSlow,
-                };
-                self.close(id, reason);
-            }
-        }
-    }
-
-    fn announce_output_of(&mut self, id: ConnectionId) {
-        if let Some(client) = self.clients.get_mut(&id) {
-            announce_output(id, client, &mut self.events);
-        }
-    }
-
-    /// Keeps the list of deadlines as the client has it.
-    fn list_deadline(&mut self, id: ConnectionId) {
-        let Some(client) = self.clients.get_mut(&id) else { return };
-        let deadline = client.deadline();
-        if deadline == client.listed_deadline {
-            return;
-        }
-        if let Some(before) = core::mem::replace(&mut client.listed_deadline, deadline) {
-            self.deadlines.remove(&(before, id));
-        }
-        if let Some(deadline) = deadline {
-            self.deadlines.insert((deadline, id));
-        }
-    }
-
-    /// Closes a client once it was sent what is waiting, or some time has passed.
-    fn close_after_flush(&mut self, id: ConnectionId, reason: CloseReason, now: Time) {
-        let Some(client) = self.clients.get_mut(&id) else { return };
-        if client.connection.output_len() == 0 {
-            return self.close(id, reason);
-        }
-        let key = client.key();
-        let deadline = now.monotonic_ms.saturating_add(self.options.flush_timeout_ms);
-        client.phase = Phase::Closing { deadline, reason };
-        client.pending_requests = 0;
-        self.templates.forget_client(id);
-        self.leave_key(key);
-        self.list_deadline(id);
-    }
-
-    fn close(&mut self, id: ConnectionId, reason: CloseReason) {
-        if let Some(client) = self.remove(id) {
-            if client.writable {
-                self.events.forget(id);
-            }
-            self.events.push(Event::Close { connection: id, reason });
-        }
-    }
-
-    fn remove(&mut self, id: ConnectionId) -> Option<Client> {
-        let client = self.clients.remove(&id)?;
-        if let Some(deadline) = client.listed_deadline {
-            self.deadlines.remove(&(deadline, id));
-        }
-        if client.pending_requests > 0 {
-            self.templates.forget_client(id);
-        }
-        self.leave_key(client.key());
-        Some(client)
-    }
-
-    /// A client does not need this key any more.
-    fn leave_key(&mut self, key: Option<ConstraintKey>) {
-        let Some(key) = key else { return };
-        if let Some(state) = self.keys.leave(key) {
-            self.events.cancel_want(key);
-            self.events.push(Event::DropTemplate { key });
-            self.supersede(state.current);
-        }
-    }
-
-    fn sweep_later(&mut self, now: Time) {
-        self.sweep_at.get_or_insert(now.monotonic_ms.saturating_add(SWEEP_INTERVAL_MS));
-    }
-
-    /// Connections give back what they do not use.
-    fn sweep(&mut self, now: Time) {
-        self.sweep_at = None;
-        let mut failed = Vec::new();
-        for (id, client) in &mut self.clients {
-            if !client.is_closing() {
-                if let Err(error) = client.connection.tick(now) {
-                    failed.push((*id, CloseReason::Connection(error)));
-                }
-            }
-        }
-        for (id, reason) in failed {
-            self.close(id, reason);
-        }
-    }
-}
-
-/// If something is to be sent to a client, the host is told so once.
-fn announce_output(id: ConnectionId, client: &mut Client, events: &mut Events) {
-    if !client.writable && client.connection.output_len() > 0 {
-        client.writable = true;
-        events.push(Event::Writable { connection: id });
     }
 }
 

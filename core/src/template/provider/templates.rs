@@ -7,6 +7,7 @@ use core::fmt;
 
 use super::ConnectionId;
 use crate::Time;
+use crate::bitcoin::coinbase::height_of;
 use crate::bitcoin::{CoinbaseTemplate, Error, Hash, Target, Transaction, find_witness_commitment};
 use crate::frame::{self, FrameError};
 use crate::message::{NewTemplate, Payload, RequestTransactionDataSuccess, SetNewPrevHashTemplate};
@@ -100,6 +101,8 @@ pub(super) struct Work {
     pub(super) network_target: Target,
     /// Whether the coinbase must have a witness.
     pub(super) commits_to_witnesses: bool,
+    /// The height that the coinbase begins with (BIP 34).
+    height: Option<u32>,
 }
 
 impl Work {
@@ -115,7 +118,13 @@ impl Work {
         }
         let commits_to_witnesses = commits_to_witnesses(&template).map_err(TemplateError::CoinbaseOutputs)?;
         let tip = Tip { prev_hash: template.prev_hash, nbits, target };
-        Ok(Self { template, tip, network_target, commits_to_witnesses })
+        let height = height_of(&template.coinbase_prefix);
+        Ok(Self { template, tip, network_target, commits_to_witnesses, height })
+    }
+
+    /// The height of the block to be found.
+    pub(super) fn height(&self) -> Option<u32> {
+        self.height
     }
 }
 
@@ -223,6 +232,10 @@ pub(super) struct Templates {
     stored: BTreeMap<u64, Stored>,
     ids: Option<Ids>,
     tip: Option<Hash>,
+    /// The height of the block to be found on it, once a template says so.
+    height: Option<u32>,
+    /// The last tip that the host announced by itself.
+    told: Option<Hash>,
     /// From the one that is gone longest.
     gone: VecDeque<GoneTip>,
     /// The templates whose transactions are kept, from the one that has them longest, and how many bytes these are.
@@ -242,15 +255,37 @@ impl Templates {
         self.tip
     }
 
-    /// Whether this was the tip before the present one.
-    pub(super) fn is_gone(&self, prev_hash: &Hash) -> bool {
-        self.gone.iter().any(|tip| tip.prev_hash == *prev_hash)
+    /// The host says by itself that this is the tip.
+    pub(super) fn note_told(&mut self, prev_hash: Hash) {
+        self.told = Some(prev_hash);
+    }
+
+    /// A template on the tip says at which height it is.
+    pub(super) fn note_height(&mut self, height: Option<u32>) {
+        self.height = height.or(self.height);
+    }
+
+    /// Whether a template was overtaken by a change of tip while it was made.
+    ///
+    /// Templates for several keys are made side by side: with two blocks in a row, one on the first may come after one on
+    /// the second, and must not be taken for news. A mistake does not last: what the host announced is never stale, nor is
+    /// a height that was not reached before.
+    pub(super) fn is_stale(&self, work: &Work) -> bool {
+        let prev_hash = work.tip.prev_hash;
+        if self.tip == Some(prev_hash) || self.told == Some(prev_hash) {
+            return false;
+        }
+        match (work.height, self.height) {
+            (Some(height), Some(reached)) if height != reached => height < reached,
+            _ => self.gone.iter().any(|tip| tip.prev_hash == prev_hash),
+        }
     }
 
     /// From now on the templates on `prev_hash` are those to work on; those on the former tip begin to expire.
     pub(super) fn set_tip(&mut self, prev_hash: Hash, expires_at: u64) {
         // Block invalidated: a former tip can be the tip again.
         self.gone.retain(|tip| tip.prev_hash != prev_hash);
+        self.height = None;
         if let Some(prev_hash) = self.tip.replace(prev_hash) {
             self.gone.push_back(GoneTip { prev_hash, expires_at, expired: false });
         }

@@ -1,0 +1,125 @@
+//! How connections are told of, closed and forgotten.
+
+use alloc::vec::Vec;
+
+use super::client::{Client, Phase};
+use super::events::{CloseReason, Event, Events};
+use super::{ConnectionId, Provider};
+use crate::Time;
+use crate::connection::SendError;
+use crate::template::ConstraintKey;
+
+/// How long after anything happened connections give back buffers that are not in use, in milliseconds.
+const SWEEP_INTERVAL_MS: u64 = 10_000;
+
+impl Provider {
+    /// Something may have been queued for a client: the host is to know, or the client is too slow.
+    pub(super) fn after_send(&mut self, id: ConnectionId, sent: Result<(), SendError>) {
+        match sent {
+            Ok(()) => self.announce_output_of(id),
+            Err(error) => {
+                let failed = self.clients.get(&id).and_then(|client| client.connection.error());
+                let reason = match (error, failed) {
+                    (SendError::Failed, Some(error)) => CloseReason::Connection(error),
+                    _ => CloseReason::TooSlow,
+                };
+                self.close(id, reason);
+            }
+        }
+    }
+
+    pub(super) fn announce_output_of(&mut self, id: ConnectionId) {
+        if let Some(client) = self.clients.get_mut(&id) {
+            announce_output(id, client, &mut self.events);
+        }
+    }
+
+    /// Keeps the list of deadlines as the client has it.
+    pub(super) fn list_deadline(&mut self, id: ConnectionId) {
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        let deadline = client.deadline();
+        if deadline == client.listed_deadline {
+            return;
+        }
+        if let Some(before) = core::mem::replace(&mut client.listed_deadline, deadline) {
+            self.deadlines.remove(&(before, id));
+        }
+        if let Some(deadline) = deadline {
+            self.deadlines.insert((deadline, id));
+        }
+    }
+
+    /// Closes a client once it was sent what is waiting, or some time has passed.
+    pub(super) fn close_after_flush(&mut self, id: ConnectionId, reason: CloseReason, now: Time) {
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        if client.connection.output_len() == 0 {
+            return self.close(id, reason);
+        }
+        let key = client.key();
+        let deadline = now.monotonic_ms.saturating_add(self.options.flush_timeout_ms);
+        client.phase = Phase::Closing { deadline, reason };
+        client.pending_requests = 0;
+        self.templates.forget_client(id);
+        self.leave_key(key);
+        self.list_deadline(id);
+    }
+
+    pub(super) fn close(&mut self, id: ConnectionId, reason: CloseReason) {
+        if let Some(client) = self.remove(id) {
+            if client.writable {
+                self.events.forget(id);
+            }
+            self.events.push(Event::Close { connection: id, reason });
+        }
+    }
+
+    pub(super) fn remove(&mut self, id: ConnectionId) -> Option<Client> {
+        let client = self.clients.remove(&id)?;
+        if let Some(deadline) = client.listed_deadline {
+            self.deadlines.remove(&(deadline, id));
+        }
+        if client.pending_requests > 0 {
+            self.templates.forget_client(id);
+        }
+        self.leave_key(client.key());
+        Some(client)
+    }
+
+    /// A client does not need this key any more.
+    pub(super) fn leave_key(&mut self, key: Option<ConstraintKey>) {
+        let Some(key) = key else { return };
+        if let Some(state) = self.keys.leave(key) {
+            self.events.cancel_want(key);
+            self.events.push(Event::DropTemplate { key });
+            self.supersede(state.current);
+        }
+    }
+
+    pub(super) fn sweep_later(&mut self, now: Time) {
+        self.sweep_at.get_or_insert(now.monotonic_ms.saturating_add(SWEEP_INTERVAL_MS));
+    }
+
+    /// Connections give back what they do not use.
+    pub(super) fn sweep(&mut self, now: Time) {
+        self.sweep_at = None;
+        let mut failed = Vec::new();
+        for (id, client) in &mut self.clients {
+            if !client.is_closing() {
+                if let Err(error) = client.connection.tick(now) {
+                    failed.push((*id, CloseReason::Connection(error)));
+                }
+            }
+        }
+        for (id, reason) in failed {
+            self.close(id, reason);
+        }
+    }
+}
+
+/// If something is to be sent to a client, the host is told so once.
+pub(super) fn announce_output(id: ConnectionId, client: &mut Client, events: &mut Events) {
+    if !client.writable && client.connection.output_len() > 0 {
+        client.writable = true;
+        events.push(Event::Writable { connection: id });
+    }
+}

@@ -1,0 +1,112 @@
+//! Which template goes to whom, and how long it is of use.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::Provider;
+use super::connections::announce_output;
+use super::events::Event;
+use super::keys::{Announced, Current};
+use super::templates::{Stored, Transactions, Work};
+use crate::Time;
+use crate::bitcoin::Hash;
+use crate::frame::FrameError;
+use crate::message::error_code;
+use crate::template::ConstraintKey;
+
+impl Provider {
+    /// Makes `work` the current template of a key, under a new id.
+    pub(super) fn issue(&mut self, key: ConstraintKey, work: Arc<Work>, now: Time) -> Result<u64, FrameError> {
+        let (tip, value) = (work.tip, work.template.coinbase_tx_value_remaining);
+        let (id, frames) = self.templates.issue(work, now)?;
+        let before = self.keys.get_mut(&key).and_then(|key| key.current.replace(Current { id, tip, value, frames }));
+        self.supersede(before);
+        Ok(id)
+    }
+
+    /// A template is not the current one any more. If no client has it, nobody needs it.
+    pub(super) fn supersede(&mut self, before: Option<Current>) {
+        let Some(before) = before else { return };
+        if self.templates.get(before.id).is_some_and(|stored| !stored.handed_out) {
+            if let Some(stored) = self.templates.remove(before.id) {
+                self.retire(before.id, stored);
+            }
+        }
+    }
+
+    /// All keys need a template on another tip.
+    pub(super) fn change_tip(&mut self, prev_hash: Hash, now: Time) {
+        let expires_at = now.monotonic_ms.saturating_add(self.options.template_lifetime_ms);
+        self.templates.set_tip(prev_hash, expires_at);
+        for client in self.clients.values_mut() {
+            client.constraints = 0;
+        }
+        let mut superseded = Vec::new();
+        for (key, state) in self.keys.iter_mut() {
+            state.asked = state.current.as_ref().is_some_and(|current| current.tip.prev_hash == prev_hash);
+            if !state.asked {
+                state.asked = true;
+                superseded.extend(state.current.take());
+                self.events.cancel_want(*key);
+                self.events.push(Event::WantTemplate { key: *key });
+            }
+        }
+        for before in superseded {
+            self.supersede(Some(before));
+        }
+    }
+
+    /// Sends the current template of a key to the clients that should have it.
+    pub(super) fn announce(&mut self, key: ConstraintKey, now: Time) {
+        let Some(state) = self.keys.get_mut(&key) else { return };
+        state.asked = true;
+        let update = state.update_due_at(&self.options).is_some_and(|at| at <= now.monotonic_ms);
+        let Some(Current { id: template_id, tip, value, frames }) = &state.current else { return };
+        let (template_id, tip) = (*template_id, *tip);
+        if update || state.announced.is_none_or(|announced| announced.tip != tip) {
+            state.announced = Some(Announced { id: template_id, tip, value: *value, at: now.monotonic_ms });
+        }
+        let (mut handed_out, mut failed) = (false, Vec::new());
+        for (id, client) in &mut self.clients {
+            let wants = client.tip != Some(tip) || update && client.last_template_id != template_id;
+            if client.key() != Some(key) || !wants {
+                continue;
+            }
+            handed_out = true;
+            match client.send_template(template_id, &tip, frames) {
+                Ok(()) => announce_output(*id, client, &mut self.events),
+                Err(error) => failed.push((*id, error)),
+            }
+        }
+        if handed_out {
+            self.templates.mark_handed_out(template_id);
+        }
+        for (id, error) in failed {
+            self.after_send(id, Err(error));
+        }
+        self.sweep_later(now);
+    }
+
+    pub(super) fn expire_templates(&mut self, now: Time) {
+        while let Some((id, stored)) = self.templates.next_expired(now) {
+            self.retire(id, stored);
+        }
+    }
+
+    /// The last that is done about a template.
+    pub(super) fn retire(&mut self, template_id: u64, stored: Stored) {
+        if let Transactions::Asked(waiting) = &stored.transactions {
+            for id in waiting {
+                if let Some(client) = self.clients.get_mut(id) {
+                    client.pending_requests = client.pending_requests.saturating_sub(1);
+                }
+                self.refuse_transactions(*id, template_id, error_code::STALE_TEMPLATE_ID);
+            }
+        }
+        // The same template may have been issued a second time, for a client that came to the key later.
+        if Arc::strong_count(&stored.work) == 1 {
+            let node_handle = stored.work.template.node_handle;
+            self.events.push(Event::TemplateExpired { node_handle, template_id });
+        }
+    }
+}
