@@ -1,0 +1,175 @@
+//! libsv2, through its C ABI, beside stratum-core: same data, same program, same run. See README.md.
+
+mod curve;
+mod data;
+mod heap;
+mod measure;
+mod ours;
+mod table;
+mod theirs;
+
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use curve::Curve;
+use data::Frame;
+use ours::End::{Client, Server};
+use table::Bar::{AtMost, Context, Faster, Within};
+use table::Figure::{Bytes, Count, Time};
+use table::Table;
+
+const MINING: u8 = 0;
+const TEMPLATE_DISTRIBUTION: u8 = 2;
+
+const AUTHORITY_SECRET: [u8; 32] = [7; 32];
+const STATIC_SECRET: [u8; 32] = [9; 32];
+
+fn main() -> ExitCode {
+    let mut rounds = measure::ROUNDS;
+    let mut check = false;
+    for argument in std::env::args().skip(1) {
+        match (argument.as_str(), argument.strip_prefix("--rounds=").map(str::parse)) {
+            ("--check", _) => check = true,
+            (_, Some(Ok(n))) => rounds = n,
+            _ => {
+                eprintln!("usage: sv2-bench [--check] [--rounds=N]");
+                return ExitCode::from(2);
+            }
+        }
+    }
+    heap::assert_everybody_is_counted();
+    let table = Bench::new(rounds).run();
+    print!("{}", table.text());
+    if check && !table.all_met() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+struct Bench {
+    rounds: u32,
+    table: Table,
+    share: Frame,
+    job: Frame,
+    transactions: Frame,
+    our_keys: ours::Keys,
+    their_keys: theirs::Keys,
+}
+
+impl Bench {
+    fn new(rounds: u32) -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970").as_secs();
+        let authority = secp256k1::SecretKey::from_secret_bytes(AUTHORITY_SECRET).expect("in range");
+        let authority = secp256k1::Keypair::from_secret_key(&authority).x_only_public_key().0.to_byte_array();
+        Self {
+            rounds,
+            table: Table::default(),
+            share: data::share(),
+            job: data::job(),
+            transactions: data::transactions(),
+            our_keys: ours::Keys::new(&AUTHORITY_SECRET, &STATIC_SECRET, now.try_into().expect("before 2106")),
+            their_keys: theirs::Keys { authority, authority_secret: AUTHORITY_SECRET },
+        }
+    }
+
+    fn run(mut self) -> Table {
+        self.plain_frames();
+        self.a_large_message_in_memory();
+        self.over_noise();
+        self.handshakes();
+        self.table
+    }
+
+    fn plain_frames(&mut self) {
+        let mut ours = ours::Pair::plain(MINING);
+        let mut theirs = theirs::Plain::new();
+        for (name, frame, end, bar) in [
+            ("SubmitSharesStandard, decode + parse", &self.share, Server, 20.0),
+            ("NewExtendedMiningJob, decode + parse", &self.job, Client, 10.0),
+        ] {
+            let [our_time, their_time] =
+                measure::times(self.rounds, [&mut |n| ours.receive(end, frame, n), &mut |n| theirs.receive(frame, n)]);
+            self.table.row(name, Time(our_time), Time(their_time), Faster(bar));
+            let [in_place, decode, their_time] = measure::times(
+                self.rounds,
+                [
+                    &mut |n| ours.receive_in_place(end, frame, n),
+                    &mut |n| ours::Message::new(frame).decode(frame, n),
+                    &mut |n| theirs::decode(frame, n),
+                ],
+            );
+            self.table.row("  in the caller's buffer", Time(in_place), table::Figure::None, Context);
+            self.table.row("  payload in memory", Time(decode), Time(their_time), Context);
+        }
+    }
+
+    fn a_large_message_in_memory(&mut self) {
+        let frame = &self.transactions;
+        let mut decoder = ours::Message::new(frame);
+        let [ours, walk, theirs] = measure::times(
+            self.rounds,
+            [&mut |n| decoder.decode(frame, n), &mut |n| ours::walk_transactions(frame, n), &mut |n| {
+                theirs::decode(frame, n)
+            }],
+        );
+        let name = "3000 transactions, 1.2 MB, in memory, against a bare walk";
+        self.table.row(name, Time(ours), Time(walk), Within(1.2));
+        self.table.row("  against stratum-core", Time(ours), Time(theirs), Context);
+    }
+
+    fn over_noise(&mut self) {
+        for (name, frame, protocol, to, bar) in [
+            ("SubmitSharesStandard over Noise, both ends", &self.share, MINING, Server, Faster(6.0)),
+            ("NewExtendedMiningJob over Noise, both ends", &self.job, MINING, Client, Context),
+            ("3000 transactions over Noise, both ends", &self.transactions, TEMPLATE_DISTRIBUTION, Client, Faster(2.0)),
+        ] {
+            let mut ours = ours::Pair::noise(&self.our_keys, protocol);
+            let (mut their_client, mut their_server) = self.their_keys.connect();
+            let (their_from, their_to) = match to {
+                Server => (&mut their_client, &mut their_server),
+                Client => (&mut their_server, &mut their_client),
+            };
+            let our_message = ours::Message::new(frame);
+            let mut payload = frame.payload().to_vec();
+            let their_message = theirs::Message::new(frame.message_type, &mut payload);
+
+            let [our_time, their_time] = measure::times(
+                self.rounds,
+                [&mut |n| ours.pass(to, &our_message, n), &mut |n| their_from.pass(their_to, &their_message, n)],
+            );
+            self.table.row(name, Time(our_time), Time(their_time), bar);
+
+            // By now both are warm.
+            let times = 16;
+            let (_, our_allocations, _) = heap::counted(|| ours.pass(to, &our_message, times));
+            let (_, their_allocations, _) = heap::counted(|| their_from.pass(their_to, &their_message, times));
+            let per_message = |allocations: u64| Count(allocations as f64 / times as f64);
+            self.table.row(
+                "  allocations per message",
+                per_message(our_allocations),
+                per_message(their_allocations),
+                AtMost(0.0),
+            );
+
+            // What freeing an end gives back is what it held. The keys, which all connections share, stay.
+            ours.tick();
+            let given_back = |end: &mut dyn FnMut()| -heap::counted(end).2;
+            let ours = [Client, Server].map(|end| given_back(&mut || ours.free(end)));
+            let theirs = [their_client, their_server].map(|end| {
+                let mut end = Some(end);
+                given_back(&mut || drop(end.take()))
+            });
+            let most = |[client, server]: [i64; 2]| Bytes(client.max(server));
+            self.table.row("  heap of either end, idle", most(ours), most(theirs), AtMost(4096.0));
+        }
+    }
+
+    fn handshakes(&mut self) {
+        let curve = Curve::new(&AUTHORITY_SECRET, &STATIC_SECRET);
+        let [ours, curve, theirs] = measure::times(
+            self.rounds,
+            [&mut |n| self.our_keys.handshakes(n), &mut |n| curve.handshakes(n), &mut |n| {
+                self.their_keys.handshakes(n)
+            }],
+        );
+        self.table.row("handshake, both ends, against its curve operations", Time(ours), Time(curve), Within(1.2));
+        self.table.row("  against stratum-core", Time(ours), Time(theirs), Context);
+    }
+}

@@ -1,0 +1,47 @@
+//! Time, as the minimum of many short turns that the contestants take one after the other.
+//!
+//! Whatever else the machine does, and however it changes its clock, then meets all of them alike; and a turn is short enough
+//! for some to pass undisturbed.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+/// How long a turn takes, at least.
+const TURN: Duration = Duration::from_micros(500);
+/// Turns of each contestant, unless the command line says otherwise.
+pub const ROUNDS: u32 = 400;
+
+/// Work to be timed: does it so many times and returns a sum over everything it read.
+pub type Work<'a> = &'a mut dyn FnMut(u64) -> u64;
+
+/// Nanoseconds that one round of each work takes, in the order given.
+///
+/// # Panics
+/// If they do not read the same.
+pub fn times<const N: usize>(rounds: u32, mut works: [Work<'_>; N]) -> [f64; N] {
+    let sums = works.each_mut().map(|work| work(3));
+    assert!(sums.iter().all(|sum| *sum == sums[0]), "not the same was read: {sums:?}");
+    let turns = works.each_mut().map(|work| turn(*work));
+    let mut best = [f64::INFINITY; N];
+    for _ in 0..rounds {
+        for ((work, turn), best) in works.iter_mut().zip(turns).zip(&mut best) {
+            *best = best.min(time(*work, turn).as_nanos() as f64 / turn as f64);
+        }
+    }
+    best
+}
+
+/// How many times the work must be done to fill a turn.
+fn turn(work: Work<'_>) -> u64 {
+    let mut times = 1;
+    while time(work, times) < TURN {
+        times *= 2;
+    }
+    times
+}
+
+fn time(work: Work<'_>, times: u64) -> Duration {
+    let start = Instant::now();
+    black_box(work(black_box(times)));
+    start.elapsed()
+}
