@@ -144,7 +144,7 @@ std::string RegtestChain::load(const std::filesystem::path& datadir) {
         // Long past, ten minutes apart; a chain that a crash left short may have later times.
         const std::uint32_t regular = regtest::genesis_time + 600 * (height() + 1);
         const SubmitResult mined = mine(std::max(regular, median_time_past() + 1), false);
-        if (mined.verdict != Verdict::accepted) return mined.reason;
+        if (mined.verdict != Verdict::accepted) return "mining the first blocks failed: " + mined.reason;
     }
     collect_spendable();
     return file_->sync();

@@ -293,31 +293,32 @@ void a_block_that_breaks_a_rule_is_rejected() {
     check_rejected(miner, "time-too-new");
 }
 
+// Miners that go to the limit of a rule and not beyond it.
+std::vector<Miner> miners_at_the_limit() {
+    std::vector<Miner> miners(6);
+    miners[1].version = 0x3fffffe0;  // rolled bits
+    miners[2].lock_time = 0xfffffffe;
+    miners[2].sequence = 0xffffffff;
+    miners[3].script_pubkey = Bytes(1000, 0xae);         // as many signature checks as a block may have
+    miners[4].script_pubkey = {0x4d, 0xff, 0xff, 0xae};  // a push that runs out
+    miners[5].script = Bytes(97, 0x51);                  // with the height it makes 100 bytes, from height 128 on
+    return miners;
+}
+
 void what_is_allowed_is_not_rejected() {
     const Directory directory;
     const auto chain = open(directory.path());
-    const auto accepted = [&](const Miner& miner) {
+    const auto check_accepted = [&](const Miner& miner) {
         const SubmitResult result = miner.submit(*chain, *chain->make_template(4000, 400));
         CHECK_EQUAL(result.reason, "");
         CHECK(result.verdict == Verdict::accepted);
     };
+    for (const Miner& miner : miners_at_the_limit()) check_accepted(miner);
     Miner miner;
-    miner.version = 0x3fffffe0;  // rolled bits
-    accepted(miner);
-    miner = {};
-    miner.time = host::regtest::genesis_time + 600 * 106 + 1;
-    accepted(miner);
     miner.time = static_cast<std::uint32_t>(now + 7200);
-    accepted(miner);
-    miner = {};
-    miner.lock_time = 0xfffffffe;
-    miner.sequence = 0xffffffff;
-    accepted(miner);
-    miner = {};
-    miner.script_pubkey = Bytes(1000, 0xae);
-    accepted(miner);
-    miner.script_pubkey = {0x4d, 0xff, 0xff, 0xae};  // a push that runs out
-    accepted(miner);
+    check_accepted(miner);
+    miner.time = chain->make_template(4000, 400)->min_time;
+    check_accepted(miner);
 }
 
 void a_coinbase_that_is_none_is_rejected() {
@@ -457,10 +458,12 @@ int make_chain(const fs::path& datadir) {
         std::cerr << error << '\n';
         return 1;
     }
+    const std::vector<Miner> miners = miners_at_the_limit();
     for (std::size_t i = 0; i < 20; ++i) {
         CHECK_EQUAL(chain->add_transactions(15), 15u);
+        const Miner& miner = miners[i % miners.size()];
         const SubmitResult result =
-            i % 2 == 0 ? Miner{}.submit(*chain, *chain->make_template(4000, 400)) : chain->mine_one();
+            i % 4 != 3 ? miner.submit(*chain, *chain->make_template(4000, 400)) : chain->mine_one();
         CHECK_EQUAL(result.reason, "");
     }
     std::cout << host::rpc_hex(chain->tip()) << ' ' << chain->height() << '\n';
