@@ -3,7 +3,7 @@
 use std::ffi::{CStr, c_char};
 use std::fmt::{Display, Write};
 
-use crate::{SV2_BUFFER_TOO_SMALL, SV2_ERROR_NULL, SV2_OK, sv2_status};
+use crate::{SV2_BUFFER_TOO_SMALL, SV2_OK, sv2_status};
 
 /// The sentence that explains an object's last error, as C wants it: NUL-terminated, and without any NUL inside.
 #[derive(Default)]
@@ -25,10 +25,11 @@ impl ErrorText {
     }
 }
 
-/// Writes `text` and a NUL into `out`. `*len` becomes the length of the text without the NUL, also if it does not fit.
+/// Writes `text` and a NUL into `out`. `*len` becomes the length of the text without the NUL, also if it does not fit;
+/// into NULL nothing fits.
 ///
 /// # Safety
-/// `out` is valid for writing `capacity` bytes (or NULL if that is 0), `len` for writing or NULL.
+/// `out` is valid for writing `capacity` bytes or NULL, `len` for writing or NULL.
 pub(crate) unsafe fn write_text(text: impl Display, out: *mut c_char, capacity: usize, len: *mut usize) -> sv2_status {
     let mut buffer = String::new();
     if write!(buffer, "{text}").is_err() {
@@ -37,11 +38,8 @@ pub(crate) unsafe fn write_text(text: impl Display, out: *mut c_char, capacity: 
     if let Some(len) = unsafe { len.as_mut() } {
         *len = buffer.len();
     }
-    if capacity <= buffer.len() {
+    if out.is_null() || capacity <= buffer.len() {
         return SV2_BUFFER_TOO_SMALL;
-    }
-    if out.is_null() {
-        return SV2_ERROR_NULL;
     }
     // The source and `out` cannot overlap: `buffer` was allocated just now.
     unsafe {
