@@ -96,6 +96,17 @@ fn structs_are_laid_out_as_c_sees_them() {
         sv2_frame { extension_type message_type reserved payload len }
         sv2_tlv_kind { extension_type field_type reserved max_len }
         sv2_url { host port has_authority_key authority_key }
+        sv2_log { write user_data }
+        sv2_template_provider_options { struct_size identity plaintext fee_threshold_sat update_interval_ms template_lifetime_ms max_clients max_keys transaction_cache_len setup_timeout_ms constraints_timeout_ms limits random log }
+        sv2_constraint_key { reserved_weight sigops reserved }
+        sv2_template { struct_size node_handle version header_timestamp nbits prev_hash has_target target coinbase_tx_version coinbase_tx_input_sequence coinbase_tx_locktime coinbase_tx_outputs_count coinbase_tx_value_remaining coinbase_prefix coinbase_tx_outputs merkle_path }
+        sv2_solution { connection template_id node_handle header block_hash meets_target coinbase_tx }
+        sv2_template_handle { template_id node_handle }
+        sv2_close { connection reason }
+        sv2_client_ready { connection key }
+        sv2_solution_refused { connection template_id refusal block_hash }
+        sv2_template_event_as { submit_block want_template drop_template template_expired want_transactions writable close client_ready solution_refused reserved }
+        sv2_template_event { r#type reserved r#as }
     };
     for (ours, c) in layout.lines().zip(include_str!("../../tests/abi/layout.txt").lines()) {
         assert_eq!(ours, c);
