@@ -119,9 +119,9 @@ void Server::accept() {
 }
 
 void Server::read(Id id) {
-    const auto client = clients_.find(id);
-    if (client == clients_.end()) return;
-    client->second.socket.async_wait(tcp::socket::wait_read, [this, id](asio::error_code error) {
+    const auto found = clients_.find(id);
+    if (found == clients_.end()) return;
+    found->second.socket.async_wait(tcp::socket::wait_read, [this, id](asio::error_code error) {
         const auto client = clients_.find(id);
         if (client == clients_.end()) return;
         std::size_t n = 0;
