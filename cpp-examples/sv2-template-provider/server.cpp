@@ -181,7 +181,7 @@ void Server::drain() {
         std::visit(sv2::overloaded{
                        [&](const sv2::SubmitBlock& e) { submit(e.solution); },
                        [&](const sv2::WantTemplate& e) {
-                           wanted_.try_emplace(e.key, 0);
+                           wanted_.insert(e.key);
                            offer_template(e.key);
                        },
                        [&](const sv2::DropTemplate& e) { wanted_.erase(e.key); },
@@ -233,7 +233,6 @@ void Server::offer_template(const sv2_constraint_key& key) {
         return;
     }
     templates_.emplace(handle, made);
-    if (const auto wanted = wanted_.find(key); wanted != wanted_.end()) wanted->second = made->coinbase_tx_value_remaining;
     if (options_.debug) {
         say("template " + std::to_string(*template_id) + " at height " + std::to_string(made->height) + ": " +
             std::to_string(made->transactions.size()) + " transactions, " + std::to_string(made->fees) + " sat in fees");
@@ -241,10 +240,7 @@ void Server::offer_template(const sv2_constraint_key& key) {
 }
 
 void Server::offer_templates() {
-    // Draining may change the map, so the keys are copied.
-    std::vector<sv2_constraint_key> keys;
-    for (const auto& [key, value] : wanted_) keys.push_back(key);
-    for (const sv2_constraint_key& key : keys) offer_template(key);
+    for (const sv2_constraint_key& key : wanted_) offer_template(key);
 }
 
 void Server::give_transactions(const sv2::WantTransactions& wanted) {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 
 #include <asio.hpp>
@@ -78,7 +79,7 @@ private:
     // All sockets are read into the same memory: the engine keeps what it has not finished with.
     std::array<std::uint8_t, 64 << 10> received_{};
 
-    std::map<sv2_constraint_key, std::uint64_t, Less> wanted_;  // and the value of the template offered last
+    std::set<sv2_constraint_key, Less> wanted_;
     std::map<std::uint64_t, std::shared_ptr<const host::Template>> templates_;  // by our name, node_handle
     std::uint64_t next_handle_ = 1;
     bool failed_ = false;
