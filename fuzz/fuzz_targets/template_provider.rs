@@ -1,0 +1,188 @@
+//! A host and four clients do anything in any order. Whatever they do, what each client reads is a protocol that it can
+//! follow: template ids increase, nothing but a future template comes before the first SetNewPrevHash, and SetNewPrevHash
+//! names the template before it. Each template expires at most once, each connection closes once, and the engine asks for no
+//! deadline that has passed.
+#![no_main]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use libfuzzer_sys::fuzz_target;
+use sv2_core::frame::Frame;
+use sv2_core::message::{Message, Payload, SetupConnection};
+use sv2_core::template::{ConstraintKey, Event, Provider, ProviderOptions, Template};
+use sv2_core::{OutOfRandomness, Random, Time};
+
+/// Without encryption nothing is random.
+struct Nothing;
+
+impl Random for Nothing {
+    fn fill(&mut self, _: &mut [u8]) -> Result<(), OutOfRandomness> {
+        Err(OutOfRandomness)
+    }
+}
+
+/// What a client has read, and must be able to follow.
+#[derive(Default)]
+struct Reader {
+    stream: Vec<u8>,
+    last_template_id: u64,
+    last_future: Option<u64>,
+    has_tip: bool,
+}
+
+impl Reader {
+    fn read(&mut self, bytes: &[u8]) {
+        self.stream.extend_from_slice(bytes);
+        let mut rest = &self.stream[..];
+        while let Some((frame, after)) = Frame::split(rest) {
+            match Message::decode(frame.header.tag(), frame.payload).expect("a message of the provider is well-formed")
+            {
+                Message::NewTemplate(template) => {
+                    assert!(template.template_id > self.last_template_id);
+                    assert!(template.future_template || self.has_tip);
+                    self.last_template_id = template.template_id;
+                    self.last_future = template.future_template.then_some(template.template_id);
+                }
+                Message::SetNewPrevHashTemplate(tip) => {
+                    assert_eq!(Some(tip.template_id), self.last_future);
+                    self.has_tip = true;
+                }
+                _ => {}
+            }
+            rest = after;
+        }
+        self.stream = rest.to_vec();
+    }
+}
+
+struct World {
+    provider: Provider,
+    now: Time,
+    readers: BTreeMap<u64, Reader>,
+    keys: Vec<ConstraintKey>,
+    issued: Vec<u64>,
+    expired: BTreeSet<u64>,
+}
+
+impl World {
+    fn receive(&mut self, id: u64, bytes: &[u8]) {
+        let known = self.readers.contains_key(&id);
+        assert_eq!(self.provider.receive(id, &mut bytes.to_vec(), self.now).is_ok(), known);
+    }
+
+    fn frame(&mut self, id: u64, message_type: u8, payload: &[u8]) {
+        let [l, m, h, ..] = (payload.len() as u32).to_le_bytes();
+        self.receive(id, &[&[0, 0, message_type, l, m, h], payload].concat());
+    }
+
+    fn template_id(&self, which: u8) -> u64 {
+        self.issued.get(usize::from(which) % self.issued.len().max(1)).copied().unwrap_or(which.into())
+    }
+
+    fn step(&mut self, op: u8, a: u8, b: u8, rest: &[u8]) {
+        let id = u64::from(a % 4);
+        match op % 12 {
+            0 => {
+                if self.provider.connect(id, self.now).is_ok() {
+                    self.readers.insert(id, Reader::default());
+                }
+            }
+            1 => {
+                self.provider.disconnect(id);
+                self.readers.remove(&id);
+            }
+            2 => self.receive(id, &rest[..rest.len().min(b.into())]),
+            3 => {
+                let setup = SetupConnection { protocol: 2, min_version: 2, max_version: 2, ..Default::default() };
+                let mut payload = [0; 64];
+                let len = setup.encode(&mut payload).unwrap();
+                self.frame(id, 0x00, &payload[..len]);
+            }
+            4 => self.frame(id, 0x70, &[b, b, 0, 0, b, 0][..if b & 1 == 0 { 6 } else { 4 }]),
+            5 | 6 => {
+                let key = self.keys.get(usize::from(a >> 2) % self.keys.len().max(1)).copied();
+                let key = key.unwrap_or(ConstraintKey { reserved_weight: 2_000, sigops: 0 });
+                if let Ok(id) = self.provider.template_ready(key, template(a, b, rest), self.now) {
+                    assert!(self.issued.iter().all(|before| *before < id));
+                    self.issued.push(id);
+                }
+            }
+            7 => self.provider.tip_changed([b % 8; 32], self.now),
+            8 => {
+                self.now.monotonic_ms += u64::from(b) << (a % 8);
+                self.provider.tick(self.now);
+                assert!(self.provider.next_deadline().is_none_or(|deadline| deadline > self.now.monotonic_ms));
+            }
+            9 => self.frame(id, 0x73, &self.template_id(b).to_le_bytes()),
+            10 => {
+                let transactions: Vec<&[u8]> = rest.chunks(7).take(b.into()).collect();
+                let transactions = (b > 0).then_some(&transactions[..]);
+                self.provider.transactions_ready(self.template_id(a), transactions, self.now).unwrap();
+            }
+            _ => {
+                let coinbase = &rest[..rest.len().min(b.into())];
+                let len = (coinbase.len() as u16).to_le_bytes();
+                let fields = [[0, 0, 0, 0x20], [b; 4], [a; 4]].concat();
+                self.frame(id, 0x76, &[&self.template_id(b).to_le_bytes()[..], &fields, &len, coinbase].concat());
+            }
+        }
+        // The clients with an odd name are slow.
+        self.drain(if id % 2 == 0 { usize::MAX } else { b.into() });
+    }
+
+    fn drain(&mut self, reads: usize) {
+        while let Some(event) = self.provider.next_event() {
+            match event {
+                Event::WantTemplate { key } => self.keys.push(key),
+                Event::DropTemplate { key } => self.keys.retain(|live| *live != key),
+                Event::TemplateExpired { template_id, .. } => assert!(self.expired.insert(template_id)),
+                Event::WantTransactions { template_id, .. } => assert!(!self.expired.contains(&template_id)),
+                Event::Close { connection, .. } => assert!(self.readers.remove(&connection).is_some()),
+                Event::SubmitBlock(solution) => assert_eq!(solution.header.hash(), solution.block_hash),
+                Event::Writable { connection } => {
+                    let Some(reader) = self.readers.get_mut(&connection) else { continue };
+                    let bytes = self.provider.output(connection);
+                    let bytes = bytes[..bytes.len().min(reads)].to_vec();
+                    reader.read(&bytes);
+                    self.provider.sent(connection, bytes.len(), self.now).unwrap();
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+fn template(a: u8, b: u8, rest: &[u8]) -> Template {
+    let path = rest.chunks_exact(32).take((a >> 6).into()).map(|hash| hash.try_into().unwrap()).collect();
+    Template {
+        coinbase_prefix: vec![2, b % 8, a & 1],
+        coinbase_tx_value_remaining: u64::from(a) * 500,
+        merkle_path: path,
+        prev_hash: [b % 8; 32],
+        nbits: if b & 0x80 == 0 { 0x207f_ffff } else { 0x2100_ffff },
+        node_handle: a.into(),
+        ..Template::default()
+    }
+}
+
+fuzz_target!(|data: &[u8]| {
+    let mut options = ProviderOptions::plaintext();
+    options.max_clients = 3;
+    options.max_keys = 2;
+    options.max_pending_requests = 2;
+    options.transaction_cache_len = 100;
+    options.limits.max_output = 2_000;
+    let mut world = World {
+        provider: Provider::new(options, Box::new(Nothing)),
+        now: Time { monotonic_ms: 0, unix_s: 0 },
+        readers: BTreeMap::new(),
+        keys: Vec::new(),
+        issued: Vec::new(),
+        expired: BTreeSet::new(),
+    };
+    let mut rest = data;
+    while let [op, a, b, after @ ..] = rest {
+        world.step(*op, *a, *b, after);
+        rest = after;
+    }
+});
