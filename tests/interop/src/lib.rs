@@ -1,4 +1,5 @@
-//! What the interoperability tests share: running the programs of others, and asking libbitcoinkernel.
+//! What the interoperability tests share: running the programs of others, asking libbitcoinkernel, and the messages and
+//! connections of the other implementation.
 //!
 //! | room | what it is |
 //! |---|---|
@@ -10,18 +11,26 @@
 //! | [`provider`] | our own `sv2-template-provider` |
 //! | [`blocks`] | files of raw blocks, one a line in hex; finding a byte to falsify |
 //! | [`kernel`] | a regtest chain in libbitcoinkernel, the judge of blocks |
+//! | [`messages`] | every message with the fields of both sides, drawn at random, and its exchange |
+//! | [`conversation`] | what a client of templates and its provider say to each other |
+//! | [`theirs`] | the other implementation's end of a connection |
+//! | [`random`] | keys and pieces that are the same in every run |
 //!
 //! A test that lacks what it needs says so with [`skipped!`] and passes; `tools/check-all` turns that line into a
 //! failure.
 
 pub mod blocks;
+pub mod conversation;
 pub mod directory;
 pub mod kernel;
+pub mod messages;
 pub mod miner;
 pub mod peers;
 pub mod pool;
 pub mod process;
 pub mod provider;
+pub mod random;
+pub mod theirs;
 
 /// Says loudly that the running test does not run, and why, and returns from it.
 ///

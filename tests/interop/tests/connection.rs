@@ -1,25 +1,18 @@
 //! A whole connection of ours against codec_sv2: either role, over Noise and without, in pieces of any size.
 
-mod common;
-
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use common::{Seeded, Theirs};
-use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
-use stratum_core::codec_sv2::{Decoded, Decoder, Encoder, Handshake};
+use stratum_core::codec_sv2::{Encoder, Handshake};
 use stratum_core::framing_sv2::framing::SerializedFrame;
-use stratum_core::noise_sv2::{Initiator as TheirInitiator, Responder as TheirResponder};
+use stratum_core::noise_sv2::Initiator as TheirInitiator;
 use sv2_core::Time;
 use sv2_core::connection::{Connection, ConnectionError, Limits, Role};
-use sv2_core::frame::{self, Frame, FrameError};
-use sv2_core::message::{
-    CoinbaseOutputConstraints, NewTemplate, PROTOCOL_TEMPLATE_DISTRIBUTION, Payload, RequestTransactionData,
-    RequestTransactionDataSuccess, SetNewPrevHashTemplate, SetupConnection, SetupConnectionSuccess, SubmitSolution,
-};
+use sv2_core::frame::Frame;
 use sv2_core::noise::{Authority, AuthorityKeypair, CertificateError, HandshakeError, Identity, SecretKey};
-use sv2_core::wire::{EncodeError, List, U256};
+use sv2_interop::conversation::{Said, conversation};
+use sv2_interop::random::{Pieces, Seeded};
+use sv2_interop::theirs::{self, Theirs};
 
 /// How often a conversation is cut into pieces anew.
 const ROUNDS: u64 = 8;
@@ -31,12 +24,12 @@ fn our_client_talks_to_their_server_over_noise() {
         let demand = Authority::Key(authority.public());
         let mut ours =
             Ours::new(Connection::initiator(demand, Limits::default(), &mut Seeded::new(seed)).unwrap(), seed);
-        let (act2, theirs) = their_responder(&authority).step_1(ours.written().try_into().unwrap()).unwrap();
+        let (act2, theirs) = theirs::responder(&authority).step_1(ours.written().try_into().unwrap()).unwrap();
         assert!(ours.read(act2.payload()).unwrap().is_empty());
         assert!(ours.connection.is_established() && ours.connection.is_authenticated());
         let mut theirs = Theirs::new(theirs);
-        for (client, frame) in conversation() {
-            match client {
+        for Said { by_client, frame } in conversation() {
+            match by_client {
                 true => assert!(theirs.open(&ours.write(&frame)).unwrap() == frame),
                 false => assert!(ours.read(&theirs.seal(&frame)).unwrap() == [frame]),
             }
@@ -53,8 +46,8 @@ fn our_server_talks_to_their_client_over_noise() {
         let (act1, initiator) = Handshake::initiator(initiator).step_0().unwrap();
         assert!(ours.read(act1.payload()).unwrap().is_empty());
         let mut theirs = Theirs::new(initiator.step_2(ours.written().try_into().unwrap()).unwrap());
-        for (client, frame) in conversation() {
-            match client {
+        for Said { by_client, frame } in conversation() {
+            match by_client {
                 true => assert!(ours.read(&theirs.seal(&frame)).unwrap() == [frame]),
                 false => assert!(theirs.open(&ours.write(&frame)).unwrap() == frame),
             }
@@ -67,9 +60,9 @@ fn both_roles_of_ours_talk_to_theirs_without_noise() {
     for seed in 0..ROUNDS {
         for role in [Role::Client, Role::Server] {
             let mut ours = Ours::new(Connection::plain(role, Limits::default()), seed);
-            for (client, frame) in conversation() {
-                match client == (role == Role::Client) {
-                    true => assert!(their_plain_frame(&ours.write(&frame)) == frame),
+            for Said { by_client, frame } in conversation() {
+                match by_client == (role == Role::Client) {
+                    true => assert!(theirs::plain_frame(&ours.write(&frame)) == frame),
                     false => {
                         let theirs = SerializedFrame::from_bytes(frame.clone()).unwrap();
                         assert!(ours.read(&Encoder::new().encode(theirs).unwrap()).unwrap() == [frame]);
@@ -87,10 +80,10 @@ fn many_of_their_frames_in_one_read_come_out_one_by_one() {
     let (act1, initiator) = Handshake::initiator(TheirInitiator::without_pk().unwrap()).step_0().unwrap();
     ours.read(act1.payload()).unwrap();
     let mut theirs = Theirs::new(initiator.step_2(ours.written().try_into().unwrap()).unwrap());
-    let frames: Vec<_> = conversation().into_iter().filter_map(|(client, frame)| client.then_some(frame)).collect();
+    let frames: Vec<_> = conversation().into_iter().filter_map(|said| said.by_client.then_some(said.frame)).collect();
     // The server's limits rise once it has answered SetupConnection.
     assert!(ours.read(&theirs.seal(&frames[0])).unwrap() == frames[..1]);
-    theirs.open(&ours.write(&conversation()[1].1)).unwrap();
+    theirs.open(&ours.write(&conversation()[1].frame)).unwrap();
     let sealed: Vec<u8> = frames[1..].iter().flat_map(|frame| theirs.seal(frame)).collect();
     assert!(ours.read(&sealed).unwrap() == frames[1..]);
 }
@@ -99,70 +92,12 @@ fn many_of_their_frames_in_one_read_come_out_one_by_one() {
 fn their_server_of_another_authority_is_refused_for_good() {
     let another = Authority::Key(AuthorityKeypair::generate(&mut Seeded::new(99)).unwrap().public());
     let mut ours = Ours::new(Connection::initiator(another, Limits::default(), &mut Seeded::new(0)).unwrap(), 0);
-    let (act2, theirs) = their_responder(&authority()).step_1(ours.written().try_into().unwrap()).unwrap();
+    let (act2, theirs) = theirs::responder(&authority()).step_1(ours.written().try_into().unwrap()).unwrap();
     let refused = Err(ConnectionError::Handshake(HandshakeError::Certificate(CertificateError::Signature)));
     assert_eq!(ours.read(act2.payload()), refused);
-    let sealed = Theirs::new(theirs).seal(&conversation()[1].1);
+    let sealed = Theirs::new(theirs).seal(&conversation()[1].frame);
     assert_eq!(ours.read(&sealed), refused);
     assert!(!ours.connection.is_established());
-}
-
-/// What a client of templates (true) and its provider (false) say to each other, as frames.
-fn conversation() -> Vec<(bool, Vec<u8>)> {
-    let transactions: Vec<Vec<u8>> = (0..3000).map(|i| vec![(i % 251) as u8; 400]).collect();
-    let transactions: Vec<&[u8]> = transactions.iter().map(Vec::as_slice).collect();
-    let path = [U256([1; 32]), U256([2; 32])];
-    vec![
-        (
-            true,
-            framed(&SetupConnection {
-                protocol: PROTOCOL_TEMPLATE_DISTRIBUTION,
-                min_version: 2,
-                max_version: 2,
-                endpoint_host: "localhost".into(),
-                ..Default::default()
-            }),
-        ),
-        (false, framed(&SetupConnectionSuccess { used_version: 2, flags: 0 })),
-        (
-            true,
-            framed(&CoinbaseOutputConstraints {
-                coinbase_output_max_additional_size: 100,
-                coinbase_output_max_additional_sigops: 4,
-            }),
-        ),
-        (
-            false,
-            framed(&NewTemplate {
-                template_id: 1,
-                future_template: true,
-                coinbase_tx_outputs: &[7; 60_000],
-                merkle_path: List::Items(&path),
-                ..Default::default()
-            }),
-        ),
-        (false, framed(&SetNewPrevHashTemplate { template_id: 1, ..Default::default() })),
-        (true, framed(&RequestTransactionData { template_id: 1 })),
-        (
-            false,
-            framed(&RequestTransactionDataSuccess {
-                template_id: 1,
-                excess_data: &[],
-                transaction_list: List::Items(&transactions),
-            }),
-        ),
-        (true, framed(&SubmitSolution { template_id: 1, coinbase_tx: &[9; 65_535], ..Default::default() })),
-        (true, framed(&RequestTransactionData { template_id: 2 })),
-    ]
-}
-
-fn framed<'a>(message: &impl Payload<'a>) -> Vec<u8> {
-    let Err(FrameError::Encode(EncodeError::BufferTooSmall { needed })) = frame::encode(message, &mut []) else {
-        panic!("an empty buffer is too small");
-    };
-    let mut frame = vec![0; needed];
-    frame::encode(message, &mut frame).unwrap();
-    frame
 }
 
 // Our side
@@ -187,20 +122,20 @@ fn now() -> Time {
 struct Ours {
     connection: Connection,
     random: Seeded,
-    pieces: StdRng,
+    pieces: Pieces,
 }
 
 impl Ours {
     fn new(connection: Connection, seed: u64) -> Ours {
-        Ours { connection, random: Seeded::new(seed + 1000), pieces: StdRng::seed_from_u64(seed) }
+        Ours { connection, random: Seeded::new(seed + 1000), pieces: Pieces::new(seed) }
     }
 
     /// Reads bytes in pieces, now in one way and then in the other, and returns the frames that came out.
     fn read(&mut self, mut bytes: &[u8]) -> Result<Vec<Vec<u8>>, ConnectionError> {
         let mut frames = Vec::new();
-        let borrowing = self.pieces.r#gen();
+        let borrowing = self.pieces.either();
         while !bytes.is_empty() {
-            let (piece, rest) = bytes.split_at(self.piece(bytes.len()));
+            let (piece, rest) = bytes.split_at(self.pieces.next(bytes.len()));
             bytes = rest;
             if borrowing {
                 let mut piece = piece.to_vec();
@@ -222,7 +157,7 @@ impl Ours {
 
     /// Sends a frame, now in one way and then in the other, and returns what was written to the socket.
     fn write(&mut self, frame: &[u8]) -> Vec<u8> {
-        if self.pieces.r#gen() {
+        if self.pieces.either() {
             self.connection.send_shared(frame.into()).unwrap();
         } else {
             let (Frame { header, payload }, _) = Frame::split(frame).unwrap();
@@ -243,54 +178,13 @@ impl Ours {
                 [] => return written,
                 output => output.len(),
             };
-            let len = self.piece(len);
+            let len = self.pieces.next(len);
             written.extend_from_slice(&self.connection.output()[..len]);
             assert!(self.connection.sent(len));
         }
-    }
-
-    /// How much of so many bytes goes at once: all of it, about a packet, or a few bytes of few.
-    fn piece(&mut self, len: usize) -> usize {
-        let most = match self.pieces.gen_range(0..3) {
-            0 => len,
-            1 => 1500,
-            _ => 7 + len / 100,
-        };
-        self.pieces.gen_range(1..=most.min(len))
     }
 }
 
 fn whole(frame: Frame<'_>) -> Vec<u8> {
     [&frame.header.to_bytes(), frame.payload].concat()
-}
-
-// Their side
-
-fn their_responder(authority: &AuthorityKeypair) -> Handshake<TheirResponder> {
-    let responder = TheirResponder::from_authority_kp(
-        &authority.public().to_bytes(),
-        &authority.secret_bytes(),
-        Duration::from_secs(3600),
-    );
-    Handshake::responder(responder.unwrap())
-}
-
-/// The one plain frame in `bytes`, as their decoder reads it.
-fn their_plain_frame(mut bytes: &[u8]) -> Vec<u8> {
-    let mut decoder = Decoder::new();
-    loop {
-        match decoder.next_frame() {
-            Ok(Decoded::Frame(frame)) => {
-                assert!(bytes.is_empty(), "bytes are left over");
-                return frame.as_bytes().to_vec();
-            }
-            Ok(Decoded::Incomplete(_)) => {
-                let room = decoder.writable();
-                let (now, later) = bytes.split_at(room.len());
-                room.copy_from_slice(now);
-                bytes = later;
-            }
-            Err(error) => panic!("{error}"),
-        }
-    }
 }

@@ -1,11 +1,8 @@
 //! Our Noise against noise_sv2 and codec_sv2: handshakes in both directions, frames in both directions, and what each
 //! side must refuse of the other.
 
-mod common;
-
 use std::fs;
 
-use common::{Seeded, Theirs};
 use rand::rngs::StdRng;
 use rand::{CryptoRng, RngCore, SeedableRng};
 use serde_json::Value;
@@ -17,6 +14,8 @@ use sv2_core::noise::{
     HandshakeError, Identity, Initiator, MAC_LEN, MAX_PLAINTEXT_LEN, Responder, SecretKey, Transport,
 };
 use sv2_interop::peers;
+use sv2_interop::random::Seeded;
+use sv2_interop::theirs::Theirs;
 
 const NOW: u32 = 1_785_542_400;
 const VALIDITY: u32 = 3600;

@@ -3,6 +3,8 @@
 //! Each line of [`EXCHANGES`] names our struct, their owned struct and their enum's variant; then the fields in the order
 //! of the wire, `ours as theirs` where the names differ.
 
+mod data_types;
+
 use rand::rngs::StdRng;
 use stratum_core::codec_sv2::Encoder;
 use stratum_core::framing_sv2::framing::{MessageFrame, SerializedFrame};
@@ -15,7 +17,8 @@ use sv2_core::frame::{self, Frame, FrameError, HEADER_LEN, Header};
 use sv2_core::message::*;
 use sv2_core::wire::{DecodeError, EncodeError, Shape};
 
-use crate::data_types::*;
+pub use data_types::Draw;
+use data_types::*;
 
 /// What is done with one message.
 pub struct Exchange {
@@ -388,6 +391,9 @@ exchanges! {
 }
 
 /// A frame as we encode it, into a buffer of the size that we ask for.
+///
+/// # Panics
+/// If it cannot be encoded.
 pub fn our_frame<'a>(message: &impl Payload<'a>) -> Vec<u8> {
     let Err(FrameError::Encode(EncodeError::BufferTooSmall { needed })) = frame::encode(message, &mut []) else {
         panic!("an empty buffer is too small");
@@ -398,12 +404,18 @@ pub fn our_frame<'a>(message: &impl Payload<'a>) -> Vec<u8> {
 }
 
 /// A frame as they encode it.
+///
+/// # Panics
+/// If it cannot be encoded.
 pub fn their_frame(message: AnyMessageOwned) -> Vec<u8> {
     Encoder::new().encode(MessageFrame::try_from(message).expect("a message")).expect("a frame")
 }
 
 /// A payload after a frame header, as either side judges it: what it means, encoded anew by that side, or why it is
 /// refused.
+///
+/// # Panics
+/// If one of them cannot encode what it has decoded.
 pub fn judged(header: Header, payload: &[u8]) -> (Result<Vec<u8>, DecodeError>, Result<Vec<u8>, ParserError>) {
     let ours = Message::decode(header.tag(), payload).map(|message| {
         let mut bytes = vec![0; payload.len()];

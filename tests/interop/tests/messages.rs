@@ -1,13 +1,8 @@
 //! Every message of the specification against the other implementation's message crates: encoded by one and decoded by
 //! the other, both ways, every field compared, every byte equal.
 
-mod data_types;
-mod exchanges;
-
 use std::collections::BTreeSet;
 
-use data_types::Draw;
-use exchanges::{EXCHANGES, judged, our_frame, their_frame};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
@@ -25,6 +20,7 @@ use sv2_core::message::{
     EXTENSION_WORKER_SPECIFIC_HASHRATE_TRACKING, Payload, RequestTransactionDataSuccess, SHAPES, SubmitSharesExtended,
 };
 use sv2_core::wire::{DecodeError, DecodeErrorKind, Reader};
+use sv2_interop::messages::{Draw, EXCHANGES, judged, our_frame, their_frame};
 
 /// How often each message is drawn at random.
 const ROUNDS: u64 = 300;
