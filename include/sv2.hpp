@@ -192,10 +192,10 @@ requires borrowed_array<R, sv2_bytes>
 
 /// The two clocks of the program, at one moment.
 [[nodiscard]] inline sv2_time to_time(std::chrono::steady_clock::time_point monotonic,
-                                      std::chrono::system_clock::time_point unix) noexcept {
+                                      std::chrono::system_clock::time_point system) noexcept {
     using namespace std::chrono;
     return {static_cast<std::uint64_t>(duration_cast<milliseconds>(monotonic.time_since_epoch()).count()),
-            static_cast<std::uint64_t>(duration_cast<seconds>(unix.time_since_epoch()).count())};
+            static_cast<std::uint64_t>(duration_cast<seconds>(system.time_since_epoch()).count())};
 }
 
 /// The time, read from the standard library's clocks.

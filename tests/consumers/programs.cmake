@@ -11,3 +11,11 @@ target_link_libraries(consumer-cpp PRIVATE sv2::sv2)
 enable_testing()
 add_test(NAME consumer-c COMMAND consumer-c)
 add_test(NAME consumer-cpp COMMAND consumer-cpp)
+
+# The library is the kind that was asked for.
+add_test(NAME kind COMMAND ${CMAKE_READELF} --dynamic $<TARGET_FILE:consumer-c>)
+if(BUILD_SHARED_LIBS)
+    set_tests_properties(kind PROPERTIES PASS_REGULAR_EXPRESSION "\\[libsv2\\.so\\.")
+else()
+    set_tests_properties(kind PROPERTIES FAIL_REGULAR_EXPRESSION "libsv2")
+endif()
