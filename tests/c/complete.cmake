@@ -1,0 +1,13 @@
+# Fails if a function of SYMBOLS is called in none of TESTS, which are separated by commas.
+file(STRINGS ${SYMBOLS} symbols REGEX "^sv2_")
+string(REPLACE "," ";" TESTS ${TESTS})
+set(calls "")
+foreach(test IN LISTS TESTS)
+    file(READ ${test} text)
+    string(APPEND calls "${text}")
+endforeach()
+foreach(symbol IN LISTS symbols)
+    if(NOT calls MATCHES "${symbol}\\(")
+        message(SEND_ERROR "${symbol} is not called")
+    endif()
+endforeach()

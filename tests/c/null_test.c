@@ -1,0 +1,303 @@
+/*
+ * What the header promises about NULL, for every function: where an object or an output is expected it gives
+ * SV2_ERROR_NULL or the value the function documents; {NULL, 0} is an empty input; freeing NULL does nothing.
+ * CMakeLists.txt sees to it that no function is forgotten.
+ */
+
+#include "peers.h"
+
+static const sv2_u256_list no_hashes = {NULL, 0};
+static const sv2_bytes_list no_items = {NULL, 0};
+static const sv2_transaction_output_list no_outputs = {NULL, 0};
+
+static void freeing_nothing_is_allowed(void) {
+    sv2_connection_free(NULL);
+    sv2_decoder_free(NULL);
+    sv2_identity_free(NULL);
+    sv2_template_provider_free(NULL);
+    sv2_wipe(NULL, 7);
+}
+
+static void functions_of_frames_and_messages(void) {
+    sv2_decoder* decoder;
+    sv2_frame frame;
+    sv2_message message = message_of_type(SV2_MESSAGE_SET_TARGET);
+    sv2_bytes value;
+    uint8_t out[64];
+    char text[64];
+    size_t len;
+
+    RETURNS(SV2_ERROR_NULL, sv2_frame_split(no_bytes, NULL));
+    LEAVES_ALONE(frame, SV2_NEED_INPUT, sv2_frame_split(no_bytes, &frame));
+
+    RETURNS(SV2_ERROR_NULL, sv2_decoder_new(NULL));
+    RETURNS(SV2_OK, sv2_decoder_new(&decoder));
+    memset(&frame, 0, sizeof frame);
+    frame.message_type = SV2_MESSAGE_SETUP_CONNECTION_SUCCESS;
+    RETURNS(SV2_ERROR_NULL, sv2_decoder_decode(NULL, &frame, &message));
+    RETURNS(SV2_ERROR_NULL, sv2_decoder_decode(decoder, NULL, &message));
+    RETURNS(SV2_ERROR_NULL, sv2_decoder_decode(decoder, &frame, NULL));
+    RETURNS(SV2_ERROR_MALFORMED, sv2_decoder_decode(decoder, &frame, &message)); /* an empty payload */
+    frame.payload.len = 1000;                                                    /* of NULL: empty all the same */
+    RETURNS(SV2_ERROR_MALFORMED, sv2_decoder_decode(decoder, &frame, &message));
+    CHECK(strcmp(sv2_decoder_error(NULL), "") == 0);
+    sv2_decoder_free(decoder);
+
+    RETURNS(SV2_ERROR_NULL, sv2_message_encode(NULL, out, sizeof out, &len));
+    RETURNS(SV2_ERROR_NULL, sv2_message_encode(&message, out, sizeof out, NULL));
+    RETURNS(SV2_BUFFER_TOO_SMALL, sv2_message_encode(&message, NULL, 0, &len));
+    RETURNS(SV2_BUFFER_TOO_SMALL, sv2_message_encode(&message, NULL, 1000, &len));
+    RETURNS(SV2_ERROR_NULL, sv2_message_text(NULL, text, sizeof text, &len));
+    RETURNS(SV2_BUFFER_TOO_SMALL, sv2_message_text(&message, NULL, 0, NULL));
+    RETURNS(SV2_BUFFER_TOO_SMALL, sv2_message_text(&message, NULL, 1000, &len));
+    RETURNS(SV2_BUFFER_TOO_SMALL, sv2_message_name(SV2_MESSAGE_SET_TARGET, NULL, 0, NULL));
+    RETURNS(SV2_OK, sv2_message_name(SV2_MESSAGE_SET_TARGET, text, sizeof text, NULL));
+
+    RETURNS(SV2_ERROR_NULL, sv2_tlv_find(no_bytes, NULL, 0, sv2_tlv_user_identity(), NULL));
+    LEAVES_ALONE(value, SV2_NOT_FOUND, sv2_tlv_find(no_bytes, NULL, 0, sv2_tlv_user_identity(), &value));
+    RETURNS(SV2_ERROR_NULL, sv2_tlv_write(sv2_tlv_user_identity(), no_bytes, 0, out, sizeof out, NULL));
+    RETURNS(SV2_BUFFER_TOO_SMALL, sv2_tlv_write(sv2_tlv_user_identity(), no_bytes, 0, NULL, 1000, &len));
+    RETURNS(SV2_OK, sv2_tlv_write(sv2_tlv_user_identity(), no_bytes, 0, out, sizeof out, &len));
+}
+
+static void functions_of_keys(void) {
+    key_pair keys = new_keys();
+    sv2_certificate certificate;
+    sv2_identity* identity;
+    sv2_url url;
+    char text[64];
+    uint8_t key[SV2_PUBLIC_KEY_LEN];
+
+    RETURNS(SV2_ERROR_NULL, sv2_secret_key_generate(NULL, NULL));
+    RETURNS(SV2_ERROR_NULL, sv2_public_key_from_secret(NULL, key));
+    RETURNS(SV2_ERROR_NULL, sv2_public_key_from_secret(keys.secret, NULL));
+    RETURNS(SV2_ERROR_NULL, sv2_authority_key_to_text(NULL, text, sizeof text, NULL));
+    RETURNS(SV2_BUFFER_TOO_SMALL, sv2_authority_key_to_text(keys.public, NULL, 0, NULL));
+    RETURNS(SV2_ERROR_NULL, sv2_authority_key_from_text(no_text, NULL));
+    LEAVES_ALONE(key, SV2_ERROR_KEY, sv2_authority_key_from_text(no_text, key));
+    RETURNS(SV2_ERROR_NULL, sv2_url_parse(no_text, NULL));
+    LEAVES_ALONE(url, SV2_ERROR_KEY, sv2_url_parse(no_text, &url));
+
+    RETURNS(SV2_ERROR_NULL, sv2_certificate_sign(NULL, keys.public, 0, 1, NULL, &certificate));
+    RETURNS(SV2_ERROR_NULL, sv2_certificate_sign(keys.secret, NULL, 0, 1, NULL, &certificate));
+    RETURNS(SV2_ERROR_NULL, sv2_certificate_sign(keys.secret, keys.public, 0, 1, NULL, NULL));
+    RETURNS(SV2_OK, sv2_certificate_sign(keys.secret, keys.public, 0, 1, NULL, &certificate));
+    RETURNS(SV2_ERROR_NULL, sv2_certificate_check(NULL, keys.public, 0, NULL));
+    RETURNS(SV2_ERROR_NULL, sv2_certificate_check(&certificate, NULL, 0, NULL));
+    RETURNS(SV2_ERROR_CERTIFICATE, sv2_certificate_check(&certificate, keys.public, 1000, NULL));
+
+    RETURNS(SV2_ERROR_NULL, sv2_identity_new(NULL, &certificate, NULL, &identity));
+    RETURNS(SV2_ERROR_NULL, sv2_identity_new(keys.secret, NULL, NULL, &identity));
+    RETURNS(SV2_ERROR_NULL, sv2_identity_new(keys.secret, &certificate, NULL, NULL));
+    RETURNS(SV2_OK, sv2_identity_new(keys.secret, &certificate, NULL, &identity));
+    RETURNS(SV2_ERROR_NULL, sv2_identity_certificate(NULL, &certificate));
+    RETURNS(SV2_ERROR_NULL, sv2_identity_certificate(identity, NULL));
+    sv2_identity_free(identity);
+}
+
+static void functions_of_connections(void) {
+    sv2_initiator_options initiator = SV2_INITIATOR_OPTIONS_INIT;
+    sv2_responder_options responder = SV2_RESPONDER_OPTIONS_INIT;
+    sv2_plain_options plain = SV2_PLAIN_OPTIONS_INIT;
+    sv2_connection* connection;
+    sv2_certificate certificate;
+    sv2_message message = message_of_type(SV2_MESSAGE_SET_TARGET);
+    sv2_room room = {NULL, 0};
+
+    RETURNS(SV2_ERROR_NULL, sv2_connection_new_initiator(NULL, &connection));
+    RETURNS(SV2_ERROR_NULL, sv2_connection_new_initiator(&initiator, NULL));
+    RETURNS(SV2_ERROR_NULL, sv2_connection_new_responder(NULL, &connection));
+    RETURNS(SV2_ERROR_NULL, sv2_connection_new_responder(&responder, NULL));
+    RETURNS(SV2_ERROR_NULL, sv2_connection_new_plain(NULL, &connection));
+    RETURNS(SV2_ERROR_NULL, sv2_connection_new_plain(&plain, NULL));
+    LEAVES_ALONE(connection, SV2_ERROR_ARGUMENT, sv2_connection_new_initiator(&initiator, &connection)); /* no key */
+    LEAVES_ALONE(connection, SV2_ERROR_NULL, sv2_connection_new_responder(&responder, &connection)); /* no identity */
+
+    CHECK(sv2_connection_room(NULL, 10).data == NULL && sv2_connection_room(NULL, 10).len == 0);
+    RETURNS(SV2_ERROR_NULL, sv2_connection_received(NULL, 0, at_start));
+    RETURNS(SV2_ERROR_NULL, sv2_connection_next(NULL, &message));
+    RETURNS(SV2_ERROR_NULL, sv2_connection_next_from(NULL, &room, at_start, &message));
+    RETURNS(SV2_ERROR_NULL, sv2_connection_send(NULL, &message));
+    CHECK(sv2_connection_output(NULL).data == NULL && sv2_connection_output(NULL).len == 0);
+    RETURNS(SV2_ERROR_NULL, sv2_connection_sent(NULL, 0));
+    CHECK(sv2_connection_output_len(NULL) == 0);
+    RETURNS(SV2_ERROR_NULL, sv2_connection_tick(NULL, at_start));
+    CHECK(sv2_connection_next_deadline(NULL) == UINT64_MAX);
+    CHECK(!sv2_connection_is_established(NULL));
+    CHECK(!sv2_connection_is_authenticated(NULL));
+    RETURNS(SV2_ERROR_NULL, sv2_connection_certificate(NULL, &certificate));
+    CHECK(strcmp(sv2_connection_error(NULL), "") == 0);
+
+    connection = new_plain(0);
+    RETURNS(SV2_ERROR_NULL, sv2_connection_next(connection, NULL));
+    RETURNS(SV2_ERROR_NULL, sv2_connection_next_from(connection, NULL, at_start, &message));
+    RETURNS(SV2_ERROR_NULL, sv2_connection_next_from(connection, &room, at_start, NULL));
+    LEAVES_ALONE(message, SV2_NEED_INPUT, sv2_connection_next_from(connection, &room, at_start, &message));
+    RETURNS(SV2_ERROR_NULL, sv2_connection_send(connection, NULL));
+    RETURNS(SV2_ERROR_NULL, sv2_connection_certificate(connection, NULL));
+    LEAVES_ALONE(certificate, SV2_NOT_FOUND, sv2_connection_certificate(connection, &certificate));
+    CHECK(strcmp(sv2_connection_error(connection), "") == 0);
+    sv2_connection_free(connection);
+}
+
+static void functions_of_hashes_and_headers(void) {
+    static const uint8_t of_nothing[] = {0xe3, 0xb0, 0xc4, 0x42}; /* how SHA-256 of no bytes begins */
+    sv2_block_header header;
+    sv2_u256 hash, other;
+    uint8_t out[SV2_BLOCK_HEADER_LEN];
+    size_t count;
+    uint32_t nbits;
+
+    RETURNS(SV2_ERROR_NULL, sv2_sha256(no_bytes, NULL));
+    RETURNS(SV2_ERROR_NULL, sv2_sha256d(no_bytes, NULL));
+    RETURNS(SV2_OK, sv2_sha256(no_bytes, &hash));
+    CHECK(memcmp(hash.bytes, of_nothing, sizeof of_nothing) == 0);
+
+    memset(&header, 0, sizeof header);
+    RETURNS(SV2_ERROR_NULL, sv2_block_header_to_bytes(NULL, out));
+    RETURNS(SV2_ERROR_NULL, sv2_block_header_to_bytes(&header, NULL));
+    RETURNS(SV2_ERROR_NULL, sv2_block_header_from_bytes(no_bytes, NULL));
+    LEAVES_ALONE(header, SV2_ERROR_MALFORMED, sv2_block_header_from_bytes(no_bytes, &header));
+    RETURNS(SV2_ERROR_NULL, sv2_block_header_hash(NULL, &hash));
+    RETURNS(SV2_ERROR_NULL, sv2_block_header_hash(&header, NULL));
+
+    RETURNS(SV2_ERROR_NULL, sv2_merkle_root(no_hashes, NULL));
+    RETURNS(SV2_OK, sv2_merkle_root(no_hashes, &hash));
+    RETURNS(SV2_ERROR_NULL, sv2_merkle_path(no_hashes, &hash, 1, NULL));
+    RETURNS(SV2_OK, sv2_merkle_path(no_hashes, NULL, 0, &count));
+    CHECK(count == 0);
+    RETURNS(SV2_ERROR_NULL, sv2_merkle_root_from_path(NULL, no_hashes, &hash));
+    RETURNS(SV2_ERROR_NULL, sv2_merkle_root_from_path(&hash, no_hashes, NULL));
+    RETURNS(SV2_OK, sv2_merkle_root_from_path(&hash, no_hashes, &other));
+    CHECK(memcmp(&hash, &other, sizeof hash) == 0);
+
+    RETURNS(SV2_ERROR_NULL, sv2_target_from_nbits(0x207fffff, NULL));
+    LEAVES_ALONE(hash, SV2_ERROR_MALFORMED, sv2_target_from_nbits(0, &hash));
+    RETURNS(SV2_ERROR_NULL, sv2_target_to_nbits(NULL, &nbits));
+    RETURNS(SV2_ERROR_NULL, sv2_target_to_nbits(&other, NULL));
+    CHECK(!sv2_target_is_met(NULL, &other) && !sv2_target_is_met(&other, NULL));
+    CHECK(sv2_target_difficulty(NULL) == 0);
+    RETURNS(SV2_ERROR_NULL, sv2_target_from_difficulty(1, NULL));
+    LEAVES_ALONE(hash, SV2_ERROR_ARGUMENT, sv2_target_from_difficulty(-1, &hash));
+}
+
+static void functions_of_transactions_and_blocks(void) {
+    sv2_transaction_input input;
+    sv2_transaction_output output;
+    sv2_coinbase_template coinbase;
+    sv2_block_header header;
+    sv2_bytes transaction;
+    sv2_u256 hash;
+    uint8_t out[256];
+    uint64_t weight;
+    uint32_t height;
+    size_t len;
+
+    RETURNS(SV2_ERROR_NULL, sv2_transaction_txid(no_bytes, NULL, &len));
+    LEAVES_ALONE(hash, SV2_ERROR_MALFORMED, sv2_transaction_txid(no_bytes, &hash, NULL));
+    RETURNS(SV2_ERROR_NULL, sv2_transaction_wtxid(no_bytes, NULL, &len));
+    LEAVES_ALONE(hash, SV2_ERROR_MALFORMED, sv2_transaction_wtxid(no_bytes, &hash, NULL));
+    RETURNS(SV2_ERROR_NULL, sv2_transaction_weight(no_bytes, NULL, &len));
+    LEAVES_ALONE(weight, SV2_ERROR_MALFORMED, sv2_transaction_weight(no_bytes, &weight, NULL));
+    RETURNS(SV2_ERROR_NULL, sv2_transaction_inputs(no_bytes, &input, 1, NULL));
+    LEAVES_ALONE(len, SV2_ERROR_MALFORMED, sv2_transaction_inputs(no_bytes, NULL, 0, &len));
+    RETURNS(SV2_ERROR_NULL, sv2_transaction_outputs(no_bytes, &output, 1, NULL));
+    LEAVES_ALONE(len, SV2_ERROR_MALFORMED, sv2_transaction_outputs(no_bytes, NULL, 0, &len));
+
+    memset(&coinbase, 0, sizeof coinbase);
+    RETURNS(SV2_ERROR_NULL, sv2_coinbase_build(NULL, no_bytes, no_outputs, NULL, out, sizeof out, &len));
+    RETURNS(SV2_ERROR_NULL, sv2_coinbase_build(&coinbase, no_bytes, no_outputs, NULL, out, sizeof out, NULL));
+    LEAVES_ALONE(len, SV2_ERROR_ARGUMENT, sv2_coinbase_build(&coinbase, no_bytes, no_outputs, NULL, NULL, 0, &len));
+    RETURNS(SV2_ERROR_NULL, sv2_coinbase_strip_witness(no_bytes, out, sizeof out, NULL));
+    LEAVES_ALONE(len, SV2_ERROR_MALFORMED, sv2_coinbase_strip_witness(no_bytes, NULL, 0, &len));
+    RETURNS(SV2_ERROR_NULL, sv2_coinbase_restore_witness(no_bytes, NULL, out, sizeof out, &len));
+    RETURNS(SV2_ERROR_NULL, sv2_coinbase_restore_witness(no_bytes, &hash, out, sizeof out, NULL));
+    LEAVES_ALONE(len, SV2_ERROR_MALFORMED, sv2_coinbase_restore_witness(no_bytes, &hash, NULL, 0, &len));
+    RETURNS(SV2_ERROR_NULL, sv2_coinbase_height(no_bytes, NULL));
+    LEAVES_ALONE(height, SV2_ERROR_MALFORMED, sv2_coinbase_height(no_bytes, &height));
+    RETURNS(SV2_ERROR_NULL, sv2_coinbase_reserved_value(no_bytes, NULL));
+    LEAVES_ALONE(hash, SV2_ERROR_MALFORMED, sv2_coinbase_reserved_value(no_bytes, &hash));
+    RETURNS(SV2_ERROR_NULL, sv2_height_push(1, out, sizeof out, NULL));
+    RETURNS(SV2_BUFFER_TOO_SMALL, sv2_height_push(1, NULL, 1000, &len));
+
+    RETURNS(SV2_ERROR_NULL, sv2_witness_commitment(no_hashes, NULL, &hash));
+    RETURNS(SV2_ERROR_NULL, sv2_witness_commitment(no_hashes, &hash, NULL));
+    RETURNS(SV2_ERROR_NULL, sv2_witness_commitment_script(NULL, out));
+    RETURNS(SV2_ERROR_NULL, sv2_witness_commitment_script(&hash, NULL));
+    RETURNS(SV2_ERROR_NULL, sv2_witness_commitment_find(no_bytes, NULL));
+    LEAVES_ALONE(hash, SV2_ERROR_MALFORMED, sv2_witness_commitment_find(no_bytes, &hash));
+
+    memset(&header, 0, sizeof header);
+    RETURNS(SV2_ERROR_NULL, sv2_block_assemble(NULL, no_bytes, no_items, out, sizeof out, &len));
+    RETURNS(SV2_ERROR_NULL, sv2_block_assemble(&header, no_bytes, no_items, out, sizeof out, NULL));
+    RETURNS(SV2_BUFFER_TOO_SMALL, sv2_block_assemble(&header, no_bytes, no_items, NULL, 0, &len));
+    RETURNS(SV2_ERROR_NULL, sv2_block_split(no_bytes, NULL, &transaction, 1, &len));
+    RETURNS(SV2_ERROR_NULL, sv2_block_split(no_bytes, &header, &transaction, 1, NULL));
+    LEAVES_ALONE(header, SV2_ERROR_MALFORMED, sv2_block_split(no_bytes, &header, NULL, 0, &len));
+}
+
+static void functions_of_template_providers(void) {
+    sv2_template_provider_options options = SV2_TEMPLATE_PROVIDER_OPTIONS_INIT;
+    sv2_template node_template = SV2_TEMPLATE_INIT;
+    sv2_template_provider* provider;
+    sv2_template_event event;
+    sv2_solution solution;
+    sv2_constraint_key key;
+    sv2_u256 prev_hash;
+    uint64_t template_id;
+    uint8_t bytes[1] = {0};
+    memset(&prev_hash, 0, sizeof prev_hash);
+
+    RETURNS(SV2_ERROR_NULL, sv2_constraint_key_from_outputs(0, 0, NULL));
+    LEAVES_ALONE(key, SV2_ERROR_ARGUMENT, sv2_constraint_key_from_outputs(UINT32_MAX, 0, &key));
+    RETURNS(SV2_OK, sv2_constraint_key_from_outputs(0, 0, &key));
+    RETURNS(SV2_ERROR_NULL, sv2_template_provider_new(NULL, &provider));
+    RETURNS(SV2_ERROR_NULL, sv2_template_provider_new(&options, NULL));
+    LEAVES_ALONE(provider, SV2_ERROR_ARGUMENT, sv2_template_provider_new(&options, &provider)); /* no identity */
+
+    RETURNS(SV2_ERROR_NULL, sv2_template_provider_set_identity(NULL, NULL));
+    RETURNS(SV2_ERROR_NULL, sv2_template_provider_connect(NULL, 1, at_start));
+    RETURNS(SV2_ERROR_NULL, sv2_template_provider_receive(NULL, 1, bytes, 1, at_start));
+    sv2_template_provider_disconnect(NULL, 1);
+    CHECK(sv2_template_provider_output(NULL, 1).data == NULL && sv2_template_provider_output(NULL, 1).len == 0);
+    RETURNS(SV2_ERROR_NULL, sv2_template_provider_sent(NULL, 1, 0, at_start));
+    RETURNS(SV2_ERROR_NULL, sv2_template_provider_template_ready(NULL, key, &node_template, at_start, &template_id));
+    RETURNS(SV2_ERROR_NULL, sv2_template_provider_tip_changed(NULL, &prev_hash, at_start));
+    RETURNS(SV2_ERROR_NULL, sv2_template_provider_transactions_ready(NULL, 1, &no_items, at_start));
+    RETURNS(SV2_ERROR_NULL, sv2_template_provider_tick(NULL, at_start));
+    CHECK(sv2_template_provider_next_deadline(NULL) == UINT64_MAX);
+    RETURNS(SV2_ERROR_NULL, sv2_template_provider_next_event(NULL, &event));
+    RETURNS(SV2_ERROR_NULL, sv2_template_provider_next_solution(NULL, &solution));
+    CHECK(sv2_template_provider_clients(NULL) == 0);
+    CHECK(strcmp(sv2_template_provider_error(NULL), "") == 0);
+
+    options.plaintext = 1;
+    RETURNS(SV2_OK, sv2_template_provider_new(&options, &provider));
+    RETURNS(SV2_ERROR_NULL, sv2_template_provider_set_identity(provider, NULL));
+    RETURNS(SV2_ERROR_NULL, sv2_template_provider_template_ready(provider, key, NULL, at_start, &template_id));
+    LEAVES_ALONE(template_id, SV2_NOT_FOUND,
+                 sv2_template_provider_template_ready(provider, key, &node_template, at_start, &template_id));
+    RETURNS(SV2_ERROR_NULL, sv2_template_provider_tip_changed(provider, NULL, at_start));
+    RETURNS(SV2_OK,
+            sv2_template_provider_transactions_ready(provider, 1, NULL, at_start)); /* an answer: there are none */
+    RETURNS(SV2_ERROR_NULL, sv2_template_provider_next_event(provider, NULL));
+    LEAVES_ALONE(event, SV2_NO_EVENT, sv2_template_provider_next_event(provider, &event));
+    RETURNS(SV2_ERROR_NULL, sv2_template_provider_next_solution(provider, NULL));
+    LEAVES_ALONE(solution, SV2_NO_EVENT, sv2_template_provider_next_solution(provider, &solution));
+    RETURNS(SV2_NOT_FOUND, sv2_template_provider_receive(provider, 1, NULL, 0, at_start));
+    RETURNS(SV2_OK, sv2_template_provider_connect(provider, 1, at_start));
+    RETURNS(SV2_OK, sv2_template_provider_receive(provider, 1, NULL, 0, at_start));
+    CHECK(sv2_template_provider_output(provider, 1).len == 0 && sv2_template_provider_clients(provider) == 1);
+    sv2_template_provider_free(provider);
+}
+
+int main(void) {
+    RUN(freeing_nothing_is_allowed);
+    RUN(functions_of_frames_and_messages);
+    RUN(functions_of_keys);
+    RUN(functions_of_connections);
+    RUN(functions_of_hashes_and_headers);
+    RUN(functions_of_transactions_and_blocks);
+    RUN(functions_of_template_providers);
+    return 0;
+}
