@@ -8,8 +8,17 @@ if(CMAKE_C_FLAGS MATCHES "-fsanitize" OR CMAKE_CROSSCOMPILING)
     set(SV2_VALGRIND "")
 endif()
 
-# sv2_add_test(<name> <source>...): a test program, run with the static and with the shared library; with the label valgrind,
-# if there is one, also under its eyes.
+# sv2_add_valgrind(<test> <program> [<argument>...]): a run of a program in which no memory error and no leak may occur. Has the
+# label valgrind; there is no such test without valgrind.
+function(sv2_add_valgrind test program)
+    if(SV2_VALGRIND)
+        add_test(NAME ${test}.valgrind
+            COMMAND ${SV2_VALGRIND} --quiet --error-exitcode=99 --leak-check=full $<TARGET_FILE:${program}> ${ARGN})
+        set_tests_properties(${test}.valgrind PROPERTIES LABELS valgrind)
+    endif()
+endfunction()
+
+# sv2_add_test(<name> <source>...): a test program, run with the static and with the shared library, and under valgrind.
 function(sv2_add_test name)
     foreach(kind IN ITEMS static shared)
         add_executable(${name}-${kind} ${ARGN})
@@ -17,9 +26,5 @@ function(sv2_add_test name)
         target_compile_features(${name}-${kind} PRIVATE c_std_11 cxx_std_20)
         add_test(NAME ${name}.${kind} COMMAND ${name}-${kind})
     endforeach()
-    if(SV2_VALGRIND)
-        add_test(NAME ${name}.valgrind
-            COMMAND ${SV2_VALGRIND} --quiet --error-exitcode=99 --leak-check=full $<TARGET_FILE:${name}-static>)
-        set_tests_properties(${name}.valgrind PROPERTIES LABELS valgrind)
-    endif()
+    sv2_add_valgrind(${name} ${name}-static)
 endfunction()
