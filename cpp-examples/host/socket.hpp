@@ -81,7 +81,7 @@ inline Socket without_delay(Socket socket) {
     return socket;
 }
 
-inline Socket connect_tcp(const std::string& name, std::uint16_t port) {
+inline Socket connect_tcp(const std::string& name, std::uint16_t port, std::chrono::milliseconds timeout = forever) {
     addrinfo hints{};
     hints.ai_socktype = SOCK_STREAM;
     addrinfo* found = nullptr;
@@ -92,8 +92,13 @@ inline Socket connect_tcp(const std::string& name, std::uint16_t port) {
     int error = EHOSTUNREACH;
     for (const addrinfo* at = found; at; at = at->ai_next) {
         Socket socket(::socket(at->ai_family, at->ai_socktype, at->ai_protocol));
+        if (timeout != forever) {
+            const auto ms = timeout.count();
+            const timeval limit{ms / 1000, ms % 1000 * 1000};
+            if (setsockopt(socket.fd(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) != 0) throw_errno("SO_SNDTIMEO");
+        }
         if (connect(socket.fd(), at->ai_addr, at->ai_addrlen) == 0) return without_delay(std::move(socket));
-        error = errno;
+        error = errno == EINPROGRESS ? ETIMEDOUT : errno;
     }
     throw_errno("connect", error);
 }

@@ -1,0 +1,79 @@
+#include "messages.hpp"
+
+#include <span>
+
+using host::Bytes;
+
+namespace {
+
+Bytes bytes_of(sv2_bytes from) {
+    const auto view = sv2::view(from);
+    return {view.begin(), view.end()};
+}
+
+// Whatever a peer calls its error, the report stays one line of plain text.
+std::string printable(std::string_view text) {
+    std::string safe;
+    for (const char c : text) safe += c >= ' ' && c <= '~' ? c : '?';
+    return safe;
+}
+
+NewTemplate copy_template(const sv2_new_template& from) {
+    const auto path = sv2::list(from.merkle_path);
+    return {
+        .template_id = from.template_id,
+        .future_template = from.future_template != 0,
+        .version = from.version,
+        .coinbase_tx_version = from.coinbase_tx_version,
+        .coinbase_prefix = bytes_of(from.coinbase_prefix),
+        .coinbase_tx_input_sequence = from.coinbase_tx_input_sequence,
+        .coinbase_tx_value_remaining = from.coinbase_tx_value_remaining,
+        .coinbase_tx_outputs_count = from.coinbase_tx_outputs_count,
+        .coinbase_tx_outputs = bytes_of(from.coinbase_tx_outputs),
+        .coinbase_tx_locktime = from.coinbase_tx_locktime,
+        .merkle_path = {path.begin(), path.end()},
+    };
+}
+
+TransactionData copy_transactions(const sv2_request_transaction_data_success& from) {
+    TransactionData data{.template_id = from.template_id, .transactions = {}};
+    for (const sv2_bytes& transaction : sv2::list(from.transaction_list)) data.transactions.push_back(bytes_of(transaction));
+    return data;
+}
+
+}  // namespace
+
+Message copy(const sv2::Message& message) {
+    return sv2::visit(message, sv2::overloaded{
+        [](const sv2_setup_connection_success& m) -> Message { return SetupSuccess{m.used_version, m.flags}; },
+        [](const sv2_setup_connection_error& m) -> Message {
+            return SetupError{m.flags, printable(sv2::text(m.error_code))};
+        },
+        [](const sv2_new_template& m) -> Message { return copy_template(m); },
+        [](const sv2_set_new_prev_hash_template& m) -> Message { return m; },
+        [](const sv2_request_transaction_data_success& m) -> Message { return copy_transactions(m); },
+        [](const sv2_request_transaction_data_error& m) -> Message {
+            return NoTransactionData{m.template_id, printable(sv2::text(m.error_code))};
+        },
+        [&](const auto&) -> Message {
+            const std::string_view name = message.name();
+            return Other{name.empty() ? "an unknown message" : std::string{name}};
+        },
+    });
+}
+
+std::string describe(const Message& message) {
+    return std::visit(sv2::overloaded{
+        [](const SetupSuccess&) -> std::string { return "SetupConnection.Success"; },
+        [](const SetupError& m) { return "SetupConnection.Error (" + m.error_code + ")"; },
+        [](const NewTemplate& m) { return "NewTemplate " + std::to_string(m.template_id); },
+        [](const SetNewPrevHash& m) { return "SetNewPrevHash for template " + std::to_string(m.template_id); },
+        [](const TransactionData& m) {
+            return "RequestTransactionData.Success for template " + std::to_string(m.template_id);
+        },
+        [](const NoTransactionData& m) {
+            return "RequestTransactionData.Error (" + m.error_code + ") for template " + std::to_string(m.template_id);
+        },
+        [](const Other& m) { return m.name; },
+    }, message);
+}
