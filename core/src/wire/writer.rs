@@ -108,7 +108,7 @@ impl<'a> Writer<'a> {
         self.prefixed::<2>(bytes, 0xffff);
     }
 
-    /// An OPTION[U32].
+    /// An `OPTION[U32]`.
     #[inline]
     pub fn option_u32(&mut self, value: Option<u32>) {
         match value {
