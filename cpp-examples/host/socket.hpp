@@ -91,7 +91,7 @@ inline Socket connect_tcp(const std::string& name, std::uint16_t port, std::chro
     const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> addresses(found, freeaddrinfo);
     int error = EHOSTUNREACH;
     for (const addrinfo* at = found; at; at = at->ai_next) {
-        Socket socket(::socket(at->ai_family, at->ai_socktype, at->ai_protocol));
+        Socket socket(::socket(at->ai_family, at->ai_socktype | SOCK_CLOEXEC, at->ai_protocol));
         if (timeout != forever) {
             const auto ms = timeout.count();
             const timeval limit{ms / 1000, ms % 1000 * 1000};
@@ -105,7 +105,7 @@ inline Socket connect_tcp(const std::string& name, std::uint16_t port, std::chro
 
 // Listens on 127.0.0.1, on a port that the system chooses.
 inline Socket listen_on_loopback() {
-    Socket socket(::socket(AF_INET, SOCK_STREAM, 0));
+    Socket socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -123,7 +123,7 @@ inline std::uint16_t port_of(const Socket& socket) {
 
 inline Socket accept_from(const Socket& listener, std::chrono::milliseconds timeout) {
     listener.wait(POLLIN, timeout);
-    return without_delay(Socket(accept(listener.fd(), nullptr, nullptr)));
+    return without_delay(Socket(accept4(listener.fd(), nullptr, nullptr, SOCK_CLOEXEC)));
 }
 
 }  // namespace host

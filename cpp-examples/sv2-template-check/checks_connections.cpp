@@ -22,7 +22,8 @@ Verdict is_ignored(Session& s, const sv2_message& message) {
     peer->send(message);
     const std::size_t mark = peer->mark();
     peer->send(small_constraints);
-    return expect(peer->await<NewTemplate>(), "templates as before", peer->heard(mark));
+    const bool came = peer->await<NewTemplate>();
+    return expect(came, "a template as before", peer->heard(mark));
 }
 
 // The template and tip that a client mines on.
@@ -49,7 +50,10 @@ Work latest_work(const Peer& peer) {
 
 // Whether SetNewPrevHash comes, or has come, with this hash.
 bool gets_tip(Peer& peer, const host::Hash& hash, std::chrono::milliseconds timeout) {
-    return peer.await<SetNewPrevHash>(0, timeout, [&](const SetNewPrevHash& tip) { return host::same(tip.prev_hash, hash); });
+    return peer.await_where(0, timeout, [&](const Message& message) {
+        const auto* tip = std::get_if<SetNewPrevHash>(&message);
+        return tip && host::same(tip->prev_hash, hash);
+    });
 }
 
 // Waits for a block of somebody else.
@@ -57,9 +61,12 @@ void await_new_tip(Session& s) {
     const auto [made, tip] = latest_work(*s.alice);
     if (!made || !tip || !s.options().new_tip_timeout) return;
     const host::Hash old = tip->prev_hash;
-    const auto is_new = [&](const SetNewPrevHash& m) { return !host::same(m.prev_hash, old); };
-    if (const auto* next = s.alice->await<SetNewPrevHash>(s.alice->mark(), *s.options().new_tip_timeout, is_new)) {
-        s.new_tip = next->prev_hash;
+    const auto is_new = [&](const Message& message) {
+        const auto* next = std::get_if<SetNewPrevHash>(&message);
+        return next && !host::same(next->prev_hash, old);
+    };
+    if (const Message* next = s.alice->await_where(s.alice->mark(), *s.options().new_tip_timeout, is_new)) {
+        s.new_tip = std::get<SetNewPrevHash>(*next).prev_hash;
         s.old_template = made->template_id;
     }
 }
@@ -72,7 +79,8 @@ Verdict check_unknown_message(Session& s) {
     return is_ignored(s, raw_message(0, unknown_type, payload));
 }
 
-// Its type is that of CoinbaseOutputConstraints in another extension: who looks at the type alone takes it for malformed.
+// Its type is that of CoinbaseOutputConstraints in another extension: who looks at the type alone takes it for
+// malformed.
 Verdict check_unknown_extension(Session& s) {
     constexpr std::uint16_t experimental = 0x7abc;  // spec 3.4
     const host::Bytes payload{1};
@@ -84,7 +92,8 @@ Verdict check_malformed_message(Session& s) {
     const auto peer = serve(s);
     const host::Bytes too_short{1, 2};
     peer->send(raw_message(0, SV2_MESSAGE_COINBASE_OUTPUT_CONSTRAINTS, too_short));
-    return expect(peer->await_close(), "the end of the connection", peer->heard());
+    const bool closed = peer->await_close();
+    return expect(closed, "the end of the connection", peer->heard());
 }
 
 Verdict check_two_clients(Session& s) {
@@ -141,7 +150,7 @@ Verdict check_template_ids(Session& s) {
 
 Verdict check_future_templates(Session& s) {
     if (s.watch().templates == 0) throw Skip{"there was no template"};
-    return expect(s.watch().not_future.empty(), "future_template to be set", "none: " + s.watch().not_future);
+    return expect(s.watch().not_future.empty(), "future_template to be set", "it unset in " + s.watch().not_future);
 }
 
 Verdict check_prev_hash_template(Session& s) {

@@ -14,15 +14,9 @@ Refusal& refuse(Session& s, const char* name, const sv2_setup_connection& setup)
     const auto peer = s.connect();
     peer->send(setup);
     Refusal refusal{.name = name, .error = {}, .closed = false, .heard = {}};
-    // Not just any message: what comes before it is not the matter here.
-    const auto is_answer = [](const Message& m) {
-        return std::holds_alternative<SetupError>(m) || std::holds_alternative<SetupSuccess>(m);
-    };
-    std::size_t at = 0;
-    const Message* answer = peer->await_any(at);
-    while (answer && !is_answer(*answer)) answer = peer->await_any(++at);
-    if (answer && std::holds_alternative<SetupError>(*answer)) {
-        refusal.error = std::get<SetupError>(*answer);
+    const Message* answer = peer->await_one_of<SetupError, SetupSuccess>();
+    if (const auto* error = answer ? std::get_if<SetupError>(answer) : nullptr) {
+        refusal.error = *error;
         refusal.closed = peer->await_close();
     }
     refusal.heard = peer->heard();
@@ -73,10 +67,10 @@ Verdict check_certificate_signature(Session& s) {
 Verdict check_setup_success(Session& s) {
     Peer& peer = s.main();
     peer.send(setup_connection(s.options()));
-    const Message* answer = peer.await_any();
-    if (answer && std::holds_alternative<SetupSuccess>(*answer)) return {};
-    peer.await<SetupSuccess>();  // late is better than never: the other checks can go on
-    return failed("SetupConnection.Success", peer.heard());
+    // Past anything else, so that the other checks can go on.
+    const Message* success = peer.await_one_of<SetupSuccess>();
+    const bool is_first = success && success == &peer.messages().front();
+    return expect(is_first, "SetupConnection.Success", peer.heard());
 }
 
 Verdict check_setup_version(Session& s) {

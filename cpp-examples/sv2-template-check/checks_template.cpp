@@ -23,13 +23,15 @@ Verdict check_template_immediately(Session& s) {
     Peer& peer = s.main();
     const std::size_t mark = peer.mark();
     peer.send(small_constraints);
-    return expect(peer.await<NewTemplate>(mark), "NewTemplate", peer.heard(mark));
+    const bool came = peer.await<NewTemplate>(mark);
+    return expect(came, "NewTemplate", peer.heard(mark));
 }
 
 Verdict check_prev_hash_follows(Session& s) {
     s.first_template();
     Peer& peer = s.main();
-    return expect(peer.await<SetNewPrevHash>(), "SetNewPrevHash", peer.heard());
+    const bool came = peer.await<SetNewPrevHash>();
+    return expect(came, "SetNewPrevHash", peer.heard());
 }
 
 // Blocks of version 4 and more are all that consensus accepts since BIP 65; the number is signed.

@@ -1,5 +1,5 @@
-// The transactions of templates (spec 7.4 to 7.6), what templates say about them (spec 7.2), and the room that they leave
-// (spec 7.1).
+// The transactions of templates (spec 7.4 to 7.6), what templates say about them (spec 7.2), and the room that they
+// leave (spec 7.1).
 #include <algorithm>
 #include <cstdint>
 #include <memory>
@@ -17,17 +17,11 @@ constexpr sv2_coinbase_output_constraints huge_constraints{990'000, 1};
 
 constexpr sv2_coinbase_output_constraints other_constraints{10'000, 400};
 
-bool is_data_answer(const Message& message) {
-    return std::holds_alternative<TransactionData>(message) || std::holds_alternative<NoTransactionData>(message);
-}
-
 // Asks for a template's transactions and waits for the answer, past whatever else comes. nullptr if there is none.
 const Message* request(Peer& peer, std::uint64_t template_id) {
-    std::size_t at = peer.mark();
+    const std::size_t mark = peer.mark();
     peer.send(sv2_request_transaction_data{template_id});
-    const Message* answer = peer.await_any(at);
-    while (answer && !is_data_answer(*answer)) answer = peer.await_any(++at);
-    return answer;
+    return peer.await_one_of<TransactionData, NoTransactionData>(mark);
 }
 
 std::optional<std::vector<Transaction>> read_all(const TransactionData& data) {
@@ -84,8 +78,8 @@ Verdict check_merkle_path(Session& s) {
     const auto& transactions = s.transactions();
     const std::vector<host::Hash>& path = s.first_template().merkle_path;
     const std::vector<host::Hash> expected = merkle_path(transactions);
-    const std::string count = std::to_string(expected.size()) + " hashes for " + std::to_string(transactions.size()) +
-                              " transactions";
+    const std::string count =
+        std::to_string(expected.size()) + " hashes for " + std::to_string(transactions.size()) + " transactions";
     if (path.size() != expected.size()) return failed(count, std::to_string(path.size()));
     const auto [ours, theirs] = std::ranges::mismatch(expected, path, host::same);
     if (theirs == path.end()) return {};
@@ -117,7 +111,8 @@ Verdict check_unknown_template(Session& s) {
     if (!answer) return failed("an answer", peer.heard(mark));
     const auto* error = std::get_if<NoTransactionData>(answer);
     if (!error || error->template_id != unknown_template_id) {
-        return failed("RequestTransactionData.Error for template " + std::to_string(unknown_template_id), describe(*answer));
+        return failed("RequestTransactionData.Error for template " + std::to_string(unknown_template_id),
+                      describe(*answer));
     }
     return {};
 }
@@ -137,7 +132,8 @@ Verdict check_constraints_changed(Session& s) {
     Peer& peer = s.main();
     const std::size_t mark = peer.mark();
     peer.send(other_constraints);
-    return expect(peer.await<NewTemplate>(mark), "NewTemplate", peer.heard(mark));
+    const bool came = peer.await<NewTemplate>(mark);
+    return expect(came, "NewTemplate", peer.heard(mark));
 }
 
 Verdict check_constraints_respected(Session& s) {
@@ -151,7 +147,8 @@ Verdict check_constraints_respected(Session& s) {
     const auto transactions = data ? read_all(*data) : std::nullopt;
     if (!transactions) throw Skip{"there are no transactions"};
     const Verdict verdict = check_weight(*transactions, huge_constraints);
-    if (verdict.outcome == Outcome::ok && !telling) throw Skip{"the mempool would fit besides outputs of 990,000 bytes"};
+    if (verdict.outcome == Outcome::ok && !telling)
+        throw Skip{"the mempool would fit besides outputs of 990,000 bytes"};
     return verdict;
 }
 
@@ -160,7 +157,8 @@ Verdict check_legacy_constraints(Session& s) {
     const auto peer = s.set_up();
     const host::Bytes size_only{100, 0, 0, 0};
     peer->send(raw_message(0, SV2_MESSAGE_COINBASE_OUTPUT_CONSTRAINTS, size_only));
-    return {Outcome::noted, peer->await<NewTemplate>() ? "are accepted" : "are not accepted: " + peer->heard(1)};
+    const bool accepted = peer->await<NewTemplate>();
+    return {Outcome::noted, accepted ? "accepted" : "not accepted: " + peer->heard(1)};
 }
 
 Verdict check_old_template(Session& s) {

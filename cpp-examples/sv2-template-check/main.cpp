@@ -29,10 +29,14 @@ void list() {
 
 const char* word(Outcome outcome) {
     switch (outcome) {
-    case Outcome::ok: return "ok";
-    case Outcome::failed: return "FAIL";
-    case Outcome::skipped: return "skip";
-    case Outcome::noted: return "note";
+        case Outcome::ok:
+            return "ok";
+        case Outcome::failed:
+            return "FAIL";
+        case Outcome::skipped:
+            return "skip";
+        case Outcome::noted:
+            return "note";
     }
     return "";
 }
@@ -77,9 +81,9 @@ void check_all(Session& session, Tally& tally) {
 
 int run(const Options& options) {
     std::printf("%s port %u%s\n", options.host.c_str(), unsigned{options.port},
-                options.plaintext          ? ", WITHOUT ENCRYPTION" :
-                !options.authority_key ? ", WITHOUT AUTHENTICATION" :
-                                             "");
+                options.plaintext        ? ", WITHOUT ENCRYPTION"
+                : !options.authority_key ? ", WITHOUT AUTHENTICATION"
+                                         : "");
     Session session{options};
     Tally tally;
     int status = all_met;

@@ -37,15 +37,18 @@ NewTemplate copy_template(const sv2_new_template& from) {
 
 TransactionData copy_transactions(const sv2_request_transaction_data_success& from) {
     TransactionData data{.template_id = from.template_id, .transactions = {}};
-    for (const sv2_bytes& transaction : sv2::list(from.transaction_list)) data.transactions.push_back(bytes_of(transaction));
+    for (const sv2_bytes& transaction : sv2::list(from.transaction_list))
+        data.transactions.push_back(bytes_of(transaction));
     return data;
 }
 
 }  // namespace
 
 Message copy(const sv2::Message& message) {
-    return sv2::visit(message, sv2::overloaded{
-        [](const sv2_setup_connection_success& m) -> Message { return SetupSuccess{m.used_version, m.flags}; },
+    const auto copied = sv2::overloaded{
+        [](const sv2_setup_connection_success& m) -> Message {
+            return SetupSuccess{m.used_version, m.flags};
+        },
         [](const sv2_setup_connection_error& m) -> Message {
             return SetupError{m.flags, printable(sv2::text(m.error_code))};
         },
@@ -59,11 +62,12 @@ Message copy(const sv2::Message& message) {
             const std::string_view name = message.name();
             return Other{name.empty() ? "an unknown message" : std::string{name}};
         },
-    });
+    };
+    return sv2::visit(message, copied);
 }
 
 std::string describe(const Message& message) {
-    return std::visit(sv2::overloaded{
+    const auto words = sv2::overloaded{
         [](const SetupSuccess&) -> std::string { return "SetupConnection.Success"; },
         [](const SetupError& m) { return "SetupConnection.Error (" + m.error_code + ")"; },
         [](const NewTemplate& m) { return "NewTemplate " + std::to_string(m.template_id); },
@@ -75,5 +79,6 @@ std::string describe(const Message& message) {
             return "RequestTransactionData.Error (" + m.error_code + ") for template " + std::to_string(m.template_id);
         },
         [](const Other& m) { return m.name; },
-    }, message);
+    };
+    return std::visit(words, message);
 }

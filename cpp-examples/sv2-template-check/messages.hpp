@@ -55,7 +55,8 @@ struct Other {
     std::string name;
 };
 
-using Message = std::variant<SetupSuccess, SetupError, NewTemplate, SetNewPrevHash, TransactionData, NoTransactionData, Other>;
+using Message =
+    std::variant<SetupSuccess, SetupError, NewTemplate, SetNewPrevHash, TransactionData, NoTransactionData, Other>;
 
 Message copy(const sv2::Message& message);
 

@@ -9,7 +9,8 @@ namespace {
 constexpr std::string_view scheme = "stratum2+tcp://";
 constexpr double max_seconds = 24 * 60 * 60;
 
-constexpr std::string_view help = R"(sv2-template-check: does a template provider follow the specification? (version )" SV2_VERSION R"()
+constexpr std::string_view help =
+    R"(sv2-template-check: does a template provider follow the specification? (version )" SV2_VERSION R"()
 
   sv2-template-check stratum2+tcp://<host>:<port>/<authority key> [options]
   sv2-template-check <host>:<port> -authority-key=<key> [options]

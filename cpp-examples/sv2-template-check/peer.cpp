@@ -10,8 +10,8 @@ constexpr std::size_t read_size = 64 * 1024;
 
 sv2::Connection make_connection(const Options& options) {
     // Whatever certificate it has, the provider is listened to: the certificate is judged apart from the rest.
-    auto made = options.plaintext ? sv2::Connection::plain({}) :
-                                    sv2::Connection::initiator({.allow_unauthenticated = true, .no_clock = true});
+    auto made = options.plaintext ? sv2::Connection::plain({})
+                                  : sv2::Connection::initiator({.allow_unauthenticated = true, .no_clock = true});
     if (!made) throw std::runtime_error(made.status().message());
     return *std::move(made);
 }
@@ -95,7 +95,9 @@ void Peer::watch_over(const sv2::Message& message, const Message& copied) {
         if (any_template_ && id <= last_template_id_) {
             note(watch_->template_id, "template " + std::to_string(id) + " after " + std::to_string(last_template_id_));
         }
-        if (!any_template_ && !made->future_template) note(watch_->not_future, "the first template was none");
+        if (!any_template_ && !made->future_template) {
+            note(watch_->not_future, "template " + std::to_string(id) + ", the first one");
+        }
         any_template_ = true;
         last_template_id_ = id;
         (made->future_template ? future_ : present_).insert(id);
@@ -103,17 +105,11 @@ void Peer::watch_over(const sv2::Message& message, const Message& copied) {
         ++watch_->prev_hashes;
         const std::string id = std::to_string(tip->template_id);
         if (present_.contains(tip->template_id)) {
-            note(watch_->not_future, "template " + id + ", which SetNewPrevHash activated, was none");
+            note(watch_->not_future, "template " + id + ", which SetNewPrevHash names");
         } else if (!future_.contains(tip->template_id)) {
             note(watch_->unknown_template, "template " + id);
         }
     }
-}
-
-const Message* Peer::await_any(std::size_t from) {
-    const auto deadline = Clock::now() + timeout_;
-    while (messages_.size() <= from && receive(deadline)) continue;
-    return messages_.size() > from ? &messages_[from] : nullptr;
 }
 
 bool Peer::await_close() {

@@ -31,11 +31,11 @@ struct Watch {
     std::size_t messages = 0;
     std::size_t templates = 0;
     std::size_t prev_hashes = 0;
-    std::string unreadable;          // by the library's error
-    std::string channel_msg;         // the name of a message with that bit
-    std::string template_id;         // "template 3 after template 3"
-    std::string not_future;          // a template that should have been a future one
-    std::string unknown_template;    // one that SetNewPrevHash names, and that was not sent before
+    std::string unreadable;        // by the library's error
+    std::string channel_msg;       // the name of a message with that bit
+    std::string template_id;       // "template 3 after template 3"
+    std::string not_future;        // "template 3, the first one"
+    std::string unknown_template;  // one that SetNewPrevHash names before it was sent
 };
 
 class Peer {
@@ -62,25 +62,29 @@ public:
     // How much that is so far: messages from here on are answers to what is sent next.
     std::size_t mark() const { return messages_.size(); }
 
-    // The first message from `from` on that is a `T` and wanted, waiting for it as long as `timeout`; nullptr if it does
-    // not come. Throws Skip if something came that is no message.
-    template <class T, class Wanted>
-    const T* await(std::size_t from, Milliseconds timeout, Wanted wanted) {
+    // The first message from `from` on that is wanted, waiting for it as long as `timeout`; nullptr if it does not
+    // come. Throws Skip if something came that cannot be read.
+    template <class Wanted>
+    const Message* await_where(std::size_t from, Milliseconds timeout, Wanted wanted) {
         const auto deadline = Clock::now() + timeout;
         for (std::size_t at = from;; ++at) {
             while (at >= messages_.size()) {
                 if (!receive(deadline)) return nullptr;
             }
-            if (const T* message = std::get_if<T>(&messages_[at]); message && wanted(*message)) return message;
+            if (wanted(messages_[at])) return &messages_[at];
         }
+    }
+
+    // The same for messages of one or several types.
+    template <class... T>
+    const Message* await_one_of(std::size_t from = 0) {
+        return await_where(from, timeout_, [](const Message& m) { return (std::holds_alternative<T>(m) || ...); });
     }
     template <class T>
     const T* await(std::size_t from = 0) {
-        return await<T>(from, timeout_, [](const T&) { return true; });
+        const Message* message = await_one_of<T>(from);
+        return message ? &std::get<T>(*message) : nullptr;
     }
-
-    // The first message from `from` on, whatever it is.
-    const Message* await_any(std::size_t from = 0);
 
     // Whether the provider closes the connection, whatever it says before.
     bool await_close();

@@ -18,11 +18,11 @@ constexpr Requirement setup[] = {
 };
 
 constexpr Requirement first_template[] = {
-    {"template-immediately", "spec 7", "CoinbaseOutputConstraints is answered with a template", check_template_immediately},
+    {"template-immediately", "spec 7", "a template answers CoinbaseOutputConstraints", check_template_immediately},
     {"prev-hash-follows", "spec 7.3", "SetNewPrevHash follows the first template", check_prev_hash_follows},
     {"header-version", "spec 7.2", "the version is one that consensus allows", check_header_version},
     {"coinbase-prefix-length", "spec 7.2", "coinbase_prefix has at most 8 bytes", check_coinbase_prefix_length},
-    {"coinbase-prefix-height", "spec 7.2", "coinbase_prefix begins with the height (BIP 34)", check_coinbase_prefix_height},
+    {"coinbase-prefix-height", "spec 7.2", "it begins with the height (BIP 34)", check_coinbase_prefix_height},
     {"coinbase-outputs", "spec 7.2", "coinbase_tx_outputs are as many outputs as counted", check_coinbase_outputs},
     {"coinbase-final", "spec 7.2", "the coinbase's lock time allows it in the block", check_coinbase_final},
     {"value-remaining", "spec 7.2", "coinbase_tx_value_remaining includes the subsidy", check_value_remaining},
@@ -43,9 +43,9 @@ constexpr Requirement transactions[] = {
 };
 
 constexpr Requirement constraints[] = {
-    {"constraints-changed", "spec 7", "other CoinbaseOutputConstraints are answered with a template", check_constraints_changed},
+    {"constraints-changed", "spec 7", "a template answers other constraints", check_constraints_changed},
     {"constraints-respected", "spec 7.1", "room is left even for huge coinbase outputs", check_constraints_respected},
-    {"constraints-legacy", "practice", "constraints of 4 bytes, without sigops, as earlier drafts have them", check_legacy_constraints},
+    {"constraints-legacy", "practice", "constraints without sigops, as in earlier drafts", check_legacy_constraints},
 };
 
 constexpr Requirement refusals[] = {
@@ -53,7 +53,7 @@ constexpr Requirement refusals[] = {
     {"setup-wrong-version", "spec 3.6.3", "version 3 is refused", check_setup_wrong_version},
     {"setup-unknown-flags", "spec 3.6.3", "unsupported flags are refused and named", check_setup_unknown_flags},
     {"setup-error-codes", "practice", "the errors have the codes that clients know", check_setup_error_codes},
-    {"setup-error-closes", "spec 3.6.3", "the connection is closed after SetupConnection.Error", check_setup_error_closes},
+    {"setup-error-closes", "spec 3.6.3", "SetupConnection.Error ends the connection", check_setup_error_closes},
     {"setup-first", "spec 3.6.1", "who begins without SetupConnection is not served", check_setup_first},
 };
 
@@ -64,10 +64,10 @@ constexpr Requirement robustness[] = {
 };
 
 constexpr Requirement tips[] = {
-    {"two-clients", "spec 7", "two clients at once both get a template and SetNewPrevHash", check_two_clients},
+    {"two-clients", "spec 7", "two clients at once both get a template and its tip", check_two_clients},
     {"solution-accepted", "spec 7.7", "a solved template becomes the tip", check_solution_accepted},
-    {"new-tip", "spec 7.3", "every client gets a template and SetNewPrevHash for a new tip", check_new_tip},
-    {"old-template", "practice", "transaction data of the old tip is answered or refused as stale", check_old_template},
+    {"new-tip", "spec 7.3", "every client hears of a new tip", check_new_tip},
+    {"old-template", "practice", "a template of the old tip still has data, or is stale", check_old_template},
 };
 
 constexpr Requirement everything[] = {

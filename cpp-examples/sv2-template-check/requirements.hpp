@@ -24,8 +24,8 @@ inline Verdict expect(bool met, const std::string& expected, const std::string& 
 }
 
 struct Requirement {
-    std::string_view id;        // in reports and tests
-    std::string_view source;    // the section of the specification; "practice" where it is silent and others rely on it
+    std::string_view id;      // in reports and tests
+    std::string_view source;  // the section of the specification; "practice" where it is silent and others rely on it
     std::string_view sentence;
     Verdict (*check)(Session&);  // may throw Skip
 };
