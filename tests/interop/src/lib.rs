@@ -13,6 +13,7 @@
 //! | [`kernel`] | a regtest chain in libbitcoinkernel, the judge of blocks |
 //! | [`messages`] | every message with the fields of both sides, drawn at random, and its exchange |
 //! | [`conversation`] | what a client of templates and its provider say to each other |
+//! | [`cpp`] | our end of a connection in C++, written with `sv2.hpp` |
 //! | [`theirs`] | the other implementation's end of a connection |
 //! | [`random`] | keys and pieces that are the same in every run |
 //!
@@ -21,6 +22,7 @@
 
 pub mod blocks;
 pub mod conversation;
+pub mod cpp;
 pub mod directory;
 pub mod kernel;
 pub mod messages;

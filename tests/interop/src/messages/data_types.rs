@@ -25,7 +25,7 @@ pub enum Draw {
 /// A data type in its three forms.
 pub trait DataType {
     /// What a test draws and compares.
-    type Plain: Clone + PartialEq + Debug;
+    type Plain: Clone + PartialEq + Debug + Shown;
     /// What our struct borrows from, where that is not the plain value itself.
     type Backing<'a>;
     /// The field of our struct.
@@ -39,6 +39,45 @@ pub trait DataType {
     fn theirs(plain: &Self::Plain) -> Self::Theirs;
     fn of_ours(field: Self::Ours<'_>) -> Self::Plain;
     fn of_theirs(field: &Self::Theirs) -> Self::Plain;
+}
+
+/// A plain value as [`Field`](crate::cpp::Field) has it.
+pub trait Shown {
+    fn shown(&self) -> String;
+}
+
+macro_rules! shown {
+    ($($type:ty: $shown:expr;)*) => {
+        $(
+            impl Shown for $type {
+                fn shown(&self) -> String {
+                    let shown: fn(&$type) -> String = $shown;
+                    shown(self)
+                }
+            }
+        )*
+    };
+}
+
+shown! {
+    bool: |value| u8::from(*value).to_string();
+    u8: u8::to_string;
+    u16: u16::to_string;
+    u32: u32::to_string;
+    u64: u64::to_string;
+    f32: |rate| rate.to_bits().to_string();
+    [u8; 32]: |digits| hex::encode(digits.iter().rev().copied().collect::<Vec<u8>>());
+    wire::U256: |number| number.0.shown();
+    Vec<u8>: |bytes| hex::encode(bytes);
+    Option<u32>: |number| number.map_or("-".into(), |number| number.to_string());
+    Vec<u16>: |list| all_shown(list);
+    Vec<u32>: |list| all_shown(list);
+    Vec<wire::U256>: |list| all_shown(list);
+    Vec<Vec<u8>>: |list| all_shown(list);
+}
+
+fn all_shown<T: Shown>(list: &[T]) -> String {
+    format!("[{}]", list.iter().map(T::shown).collect::<Vec<String>>().join(", "))
 }
 
 macro_rules! number {

@@ -17,6 +17,7 @@ use sv2_core::frame::{self, Frame, FrameError, HEADER_LEN, Header};
 use sv2_core::message::*;
 use sv2_core::wire::{DecodeError, EncodeError, Shape};
 
+use crate::cpp::Field;
 pub use data_types::Draw;
 use data_types::*;
 
@@ -28,6 +29,18 @@ pub struct Exchange {
     pub run: fn(&mut StdRng, Draw),
     /// Draws a value for each field and returns the frame.
     pub encode: fn(&mut StdRng, Draw) -> Vec<u8>,
+    /// Draws a value for each field and has them encode the message.
+    pub draw: fn(&mut StdRng, Draw) -> Drawn,
+    /// The fields that they decode from a frame of this message.
+    pub decode: fn(Vec<u8>) -> Vec<Field>,
+}
+
+/// A message of random values.
+pub struct Drawn {
+    /// The values.
+    pub fields: Vec<Field>,
+    /// The frame as they encode it.
+    pub frame: Vec<u8>,
 }
 
 /// Their message as one of all, as an expression or as a pattern.
@@ -95,6 +108,20 @@ macro_rules! exchange {
                 $( let $field = $type::draw(random, draw); )*
                 $( let $field = $type::back(&$field); )*
                 our_frame(&$ours { $( $field: $type::ours(&$field), )* })
+            },
+            draw: |random, draw| {
+                $( let $field = $type::draw(random, draw); )*
+                let theirs = stratum_core::$crate_::$theirs { $( $their_field: $type::theirs(&$field), )* };
+                Drawn {
+                    fields: vec![$( shown(stringify!($field), &$field) ),*],
+                    frame: their_frame(theirs!($group::$variant(theirs))),
+                }
+            },
+            decode: |frame| {
+                let theirs!($group::$variant(decoded)) = decoded_by_them(frame) else {
+                    panic!("they take {} for something else", stringify!($ours));
+                };
+                vec![$( shown(stringify!($field), &$type::of_theirs(&decoded.$their_field)) ),*]
             },
         }
     };
@@ -427,6 +454,10 @@ pub fn judged(header: Header, payload: &[u8]) -> (Result<Vec<u8>, DecodeError>, 
     let theirs = AnyMessage::try_from((their_header, &mut payload.to_vec()[..]))
         .map(|message| their_frame(message.into_owned()).split_off(HEADER_LEN));
     (ours, theirs)
+}
+
+fn shown(name: &str, value: &impl Shown) -> Field {
+    Field { name: name.into(), value: value.shown() }
 }
 
 fn decoded_by_us(frame: &[u8]) -> Message<'_> {
