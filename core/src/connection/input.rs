@@ -17,6 +17,7 @@ impl Input {
         self.end - self.start
     }
 
+    #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.start == self.end
     }
@@ -76,7 +77,9 @@ impl Input {
     #[inline]
     fn move_to_front(&mut self) {
         self.lent = false;
-        if self.start > 0 {
+        if self.is_empty() {
+            (self.start, self.end) = (0, 0);
+        } else if self.start > 0 {
             self.buffer.copy_within(self.start..self.end, 0);
             self.end -= self.start;
             self.start = 0;

@@ -183,7 +183,7 @@ impl Connection {
             let unread = if kept { self.input.unread() } else { &mut **bytes };
             match self.session.step(unread, &mut self.output, &self.limits, now, random) {
                 Err(error) => {
-                    self.input.release();
+                    self.fail(error);
                     return Err(error);
                 }
                 Ok(Step::Need(_)) if !kept => {
@@ -231,7 +231,7 @@ impl Connection {
         loop {
             match self.session.step(self.input.unread(), &mut self.output, &self.limits, now, random) {
                 Err(error) => {
-                    self.input.release();
+                    self.fail(error);
                     return Err(error);
                 }
                 Ok(Step::Need(_)) => return Ok(None),

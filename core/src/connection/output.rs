@@ -86,7 +86,7 @@ impl Output {
             *plain = header.to_bytes();
         }
         let Cipher::Sealed(cipher) = &mut self.cipher else { return Ok(true) };
-        let sealed = seal_header(cipher, head).and_then(|()| seal_payload(cipher, &mut self.ready, base + before));
+        let sealed = cipher.seal_within(head).and_then(|()| seal_payload(cipher, &mut self.ready, base + before));
         if sealed.is_err() {
             self.ready.truncate(base);
         }
@@ -192,15 +192,6 @@ impl Output {
     }
 }
 
-/// Seals the 6 bytes at the front of `head`; the MAC goes behind them.
-#[inline]
-fn seal_header(cipher: &mut CipherState, head: &mut [u8]) -> Result<(), CipherError> {
-    if let Some((plain, mac)) = head.split_first_chunk_mut::<HEADER_LEN>() {
-        mac.copy_from_slice(&cipher.seal(plain)?);
-    }
-    Ok(())
-}
-
 /// Seals the payload that stands at the end of `ready`, from `start`, as one or more Noise messages.
 #[inline]
 fn seal_payload(cipher: &mut CipherState, ready: &mut Vec<u8>, start: usize) -> Result<(), CipherError> {
@@ -214,9 +205,7 @@ fn seal_payload(cipher: &mut CipherState, ready: &mut Vec<u8>, start: usize) -> 
         ready.copy_within(from..to, start + piece * MAX_CIPHERTEXT_LEN);
     }
     for piece in ready.get_mut(start..).unwrap_or_default().chunks_mut(MAX_CIPHERTEXT_LEN) {
-        if let Some((plain, mac)) = piece.split_last_chunk_mut::<MAC_LEN>() {
-            *mac = cipher.seal(plain)?;
-        }
+        cipher.seal_within(piece)?;
     }
     Ok(())
 }

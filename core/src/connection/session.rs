@@ -108,7 +108,8 @@ impl Session {
         self.error.get_or_insert(error);
     }
 
-    /// Looks at the unread bytes; an error is the last thing that ever happens.
+    /// Looks at the unread bytes. An error is the last thing that ever happens: the caller must then call [`Session::fail`].
+    /// (Done here, it would cost every frame a copy of its result.)
     #[inline]
     pub(super) fn step(
         &mut self,
@@ -121,12 +122,11 @@ impl Session {
         if let Some(error) = self.error {
             return Err(error);
         }
-        let result = match &mut self.state {
+        match &mut self.state {
             State::Plain => self.step_plain(unread, limits),
             State::Sealed { .. } => self.step_sealed(unread, limits),
             State::Initiating(_) | State::Responding(_) => self.shake_hands(unread, output, now, random),
-        };
-        result.inspect_err(|error| self.fail(*error))
+        }
     }
 
     #[inline]

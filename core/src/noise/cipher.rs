@@ -93,7 +93,18 @@ impl CipherState {
     /// [`CipherError::TooLong`] above [`MAX_PLAINTEXT_LEN`]; [`CipherError::NonceExhausted`]. Either leaves `data`
     /// and the state as they were.
     pub fn seal(&mut self, data: &mut [u8]) -> Result<[u8; MAC_LEN], CipherError> {
-        self.seal_with_ad(&[], data)
+        let mut mac = [0; MAC_LEN];
+        self.seal_with_ad(&[], data, &mut mac)?;
+        Ok(mac)
+    }
+
+    /// Like [`seal`](Self::seal) for a plaintext that is followed by [`MAC_LEN`] bytes of room: the MAC is written there.
+    ///
+    /// # Errors
+    /// Those of [`seal`](Self::seal), and [`CipherError::TooShort`] if there is no such room.
+    pub fn seal_within(&mut self, message: &mut [u8]) -> Result<(), CipherError> {
+        let (plaintext, mac) = message.split_last_chunk_mut::<MAC_LEN>().ok_or(CipherError::TooShort)?;
+        self.seal_with_ad(&[], plaintext, mac)
     }
 
     /// Decrypts `data`, a ciphertext followed by its MAC, in place, and returns the length of the plaintext.
@@ -119,14 +130,19 @@ impl CipherState {
     }
 
     /// `EncryptWithAd` of spec 4.4.1.
-    pub(super) fn seal_with_ad(&mut self, ad: &[u8], data: &mut [u8]) -> Result<[u8; MAC_LEN], CipherError> {
+    pub(super) fn seal_with_ad(
+        &mut self,
+        ad: &[u8],
+        data: &mut [u8],
+        mac: &mut [u8; MAC_LEN],
+    ) -> Result<(), CipherError> {
         if data.len() > MAX_PLAINTEXT_LEN {
             return Err(CipherError::TooLong);
         }
         let next = self.next_nonce()?;
-        let mac = Backend::seal(&self.key, &nonce_bytes(self.nonce), ad, data)?;
+        *mac = Backend::seal(&self.key, &nonce_bytes(self.nonce), ad, data)?;
         self.nonce = next;
-        Ok(mac)
+        Ok(())
     }
 
     /// `DecryptWithAd` of spec 4.4.1.

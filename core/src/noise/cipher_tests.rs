@@ -28,6 +28,20 @@ fn pattern(len: usize) -> Vec<u8> {
 }
 
 #[test]
+fn sealing_within_a_message_puts_the_mac_behind_its_plaintext() {
+    let (mut send, mut same) = pair();
+    for len in [0, 6, 24, MAX_PLAINTEXT_LEN] {
+        let mut message = pattern(len);
+        message.resize(len + MAC_LEN, 0xff);
+        assert_eq!(send.seal_within(&mut message), Ok(()));
+        assert_eq!(message, sealed(&mut same, &pattern(len)));
+    }
+    assert_eq!(send.seal_within(&mut [0; MAC_LEN - 1]), Err(CipherError::TooShort));
+    assert_eq!(send.seal_within(&mut [0; MAX_CIPHERTEXT_LEN + 1]), Err(CipherError::TooLong));
+    assert_eq!(send.nonce, 4);
+}
+
+#[test]
 fn what_one_state_seals_the_other_opens_in_order() {
     let (mut send, mut receive) = pair();
     for len in [0, 1, 6, 15, 16, 17, 63, 64, 65, 1000, MAX_PLAINTEXT_LEN] {

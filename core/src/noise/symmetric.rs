@@ -39,7 +39,7 @@ impl SymmetricState {
     /// `EncryptAndHash` in place: `message` is a plaintext followed by room for the MAC.
     pub(super) fn encrypt_and_hash(&mut self, mut k: CipherState, message: &mut [u8]) -> Result<(), CipherError> {
         let (plaintext, mac) = message.split_last_chunk_mut::<MAC_LEN>().ok_or(CipherError::TooShort)?;
-        *mac = k.seal_with_ad(&self.h, plaintext)?;
+        k.seal_with_ad(&self.h, plaintext, mac)?;
         self.mix_hash(message);
         Ok(())
     }
