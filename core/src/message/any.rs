@@ -148,6 +148,57 @@ pub const SHAPES: &[&Shape] = &[
     RequestExtensionsError::SHAPE,
 ];
 
+/// What is known of the message with this tag.
+pub fn shape(tag: u32) -> Option<&'static Shape> {
+    Some(match tag {
+        0x00 => SetupConnection::SHAPE,
+        0x01 => SetupConnectionSuccess::SHAPE,
+        0x02 => SetupConnectionError::SHAPE,
+        0x03 => ChannelEndpointChanged::SHAPE,
+        0x04 => Reconnect::SHAPE,
+        0x100 => RequestExtensions::SHAPE,
+        0x101 => RequestExtensionsSuccess::SHAPE,
+        0x102 => RequestExtensionsError::SHAPE,
+        0x10 => OpenStandardMiningChannel::SHAPE,
+        0x11 => OpenStandardMiningChannelSuccess::SHAPE,
+        0x12 => OpenMiningChannelError::SHAPE,
+        0x13 => OpenExtendedMiningChannel::SHAPE,
+        0x14 => OpenExtendedMiningChannelSuccess::SHAPE,
+        0x15 => NewMiningJob::SHAPE,
+        0x16 => UpdateChannel::SHAPE,
+        0x17 => UpdateChannelError::SHAPE,
+        0x18 => CloseChannel::SHAPE,
+        0x19 => SetExtranoncePrefix::SHAPE,
+        0x1a => SubmitSharesStandard::SHAPE,
+        0x1b => SubmitSharesExtended::SHAPE,
+        0x1c => SubmitSharesSuccess::SHAPE,
+        0x1d => SubmitSharesError::SHAPE,
+        0x1f => NewExtendedMiningJob::SHAPE,
+        0x20 => SetNewPrevHash::SHAPE,
+        0x21 => SetTarget::SHAPE,
+        0x22 => SetCustomMiningJob::SHAPE,
+        0x23 => SetCustomMiningJobSuccess::SHAPE,
+        0x24 => SetCustomMiningJobError::SHAPE,
+        0x25 => SetGroupChannel::SHAPE,
+        0x50 => AllocateMiningJobToken::SHAPE,
+        0x51 => AllocateMiningJobTokenSuccess::SHAPE,
+        0x55 => ProvideMissingTransactions::SHAPE,
+        0x56 => ProvideMissingTransactionsSuccess::SHAPE,
+        0x57 => DeclareMiningJob::SHAPE,
+        0x58 => DeclareMiningJobSuccess::SHAPE,
+        0x59 => DeclareMiningJobError::SHAPE,
+        0x60 => PushSolution::SHAPE,
+        0x70 => CoinbaseOutputConstraints::SHAPE,
+        0x71 => NewTemplate::SHAPE,
+        0x72 => SetNewPrevHashTemplate::SHAPE,
+        0x73 => RequestTransactionData::SHAPE,
+        0x74 => RequestTransactionDataSuccess::SHAPE,
+        0x75 => RequestTransactionDataError::SHAPE,
+        0x76 => SubmitSolution::SHAPE,
+        _ => return None,
+    })
+}
+
 impl<'a> Message<'a> {
     /// Decodes the payload of the message with this tag, [`tag`]`(extension_type, message_type)`.
     ///

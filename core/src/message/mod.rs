@@ -26,7 +26,7 @@ mod template_distribution;
 pub mod tlv;
 mod value;
 
-pub use any::{Message, SHAPES};
+pub use any::{Message, SHAPES, shape};
 pub use common::*;
 pub use constants::*;
 pub use extensions_negotiation::*;
@@ -101,9 +101,4 @@ pub const CHANNEL_MSG: u16 = 0x8000;
 #[inline]
 pub const fn tag(extension_type: u16, message_type: u8) -> u32 {
     ((extension_type & !CHANNEL_MSG) as u32) << 8 | message_type as u32
-}
-
-/// What is known of the message with this tag.
-pub fn shape(tag: u32) -> Option<&'static Shape> {
-    SHAPES.binary_search_by_key(&tag, |shape| shape.tag).ok().and_then(|i| SHAPES.get(i).copied())
 }
