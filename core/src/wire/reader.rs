@@ -108,7 +108,7 @@ impl<'a> Reader<'a> {
         self.take(field, taken)
     }
 
-    /// An OPTION[U32].
+    /// An `OPTION[U32]`.
     #[inline]
     pub fn option_u32(&mut self, field: usize) -> Result<Option<u32>, DecodeError> {
         match self.rest {
@@ -142,7 +142,7 @@ impl<'a> Reader<'a> {
         Ok(List::Wire { bytes: self.take(field, rest.split_at_checked(SIZE * count))?, count })
     }
 
-    /// A SEQ0_64K[B0_16M]. Each element is shown to `each` while the list is checked, so that whoever wants an index
+    /// A `SEQ0_64K[B0_16M]`. Each element is shown to `each` while the list is checked, so that whoever wants an index
     /// of the elements gets it from the same walk.
     #[inline]
     pub fn seq0_64k_b0_16m(
@@ -155,10 +155,10 @@ impl<'a> Reader<'a> {
         };
         let mut rest = elements;
         for _ in 0..count {
-            let Some((prefix, after)) = rest.split_first_chunk::<3>() else {
+            let Some((len, after)) = prefix24(rest) else {
                 return Err(self.fail(field, DecodeErrorKind::Truncated));
             };
-            let Some((element, after)) = after.split_at_checked(u24(*prefix)) else {
+            let Some((element, after)) = after.split_at_checked(len) else {
                 return Err(self.fail(field, DecodeErrorKind::Truncated));
             };
             each(element);
@@ -232,4 +232,18 @@ impl<'a> Reader<'a> {
         let field = self.shape.fields.get(field).map_or("end", |f| f.name);
         DecodeError { message: self.shape.name, field, offset, kind }
     }
+}
+
+/// A U24 prefix and what follows it.
+///
+/// Where each element of a list begins is known only when the length before it was read: the fewer steps that takes, the faster
+/// the list is walked. One load of four bytes, where there are as many, is fewer than two.
+#[inline]
+fn prefix24(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let (prefix, after) = bytes.split_first_chunk::<3>()?;
+    let len = match bytes.first_chunk::<4>() {
+        Some(prefix) => u32::from_le_bytes(*prefix) as usize & 0xff_ffff,
+        None => u24(*prefix),
+    };
+    Some((len, after))
 }
