@@ -24,24 +24,42 @@ const TEMPLATE_DISTRIBUTION: u8 = 2;
 const AUTHORITY_SECRET: [u8; 32] = [7; 32];
 const STATIC_SECRET: [u8; 32] = [9; 32];
 
+const USAGE: &str = "usage: sv2-bench [--check] [--rounds=N] [--only=plain|memory|noise|handshake]
+  --check   fail if a bar is missed
+  --rounds  turns that each contestant takes
+  --only    one part, for a profiler";
+
 fn main() -> ExitCode {
-    let mut rounds = measure::ROUNDS;
-    let mut check = false;
+    let (mut check, mut rounds, mut only) = (false, measure::ROUNDS, None);
     for argument in std::env::args().skip(1) {
-        match (argument.as_str(), argument.strip_prefix("--rounds=").map(str::parse)) {
-            ("--check", _) => check = true,
-            (_, Some(Ok(n))) => rounds = n,
+        match argument.split_once('=') {
+            None if argument == "--check" => check = true,
+            Some(("--rounds", n)) if n.parse().is_ok_and(|n: u32| n > 0) => rounds = n.parse().unwrap_or(rounds),
+            Some(("--only", part)) if PARTS.iter().any(|(name, _)| *name == part) => only = Some(part.to_owned()),
             _ => {
-                eprintln!("usage: sv2-bench [--check] [--rounds=N]");
+                eprintln!("{USAGE}");
                 return ExitCode::from(2);
             }
         }
     }
     heap::assert_everybody_is_counted();
-    let table = Bench::new(rounds).run();
-    print!("{}", table.text());
-    if check && !table.all_met() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    let mut bench = Bench::new(rounds);
+    for (name, run) in PARTS {
+        if only.as_ref().is_none_or(|only| only == name) {
+            run(&mut bench);
+        }
+    }
+    print!("{}", bench.table.text());
+    if check && !bench.table.all_met() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
+
+/// The parts of the table.
+const PARTS: [(&str, fn(&mut Bench)); 4] = [
+    ("plain", Bench::plain_frames),
+    ("memory", Bench::a_large_message_in_memory),
+    ("noise", Bench::over_noise),
+    ("handshake", Bench::handshakes),
+];
 
 struct Bench {
     rounds: u32,
@@ -67,14 +85,6 @@ impl Bench {
             our_keys: ours::Keys::new(&AUTHORITY_SECRET, &STATIC_SECRET, now.try_into().expect("before 2106")),
             their_keys: theirs::Keys { authority, authority_secret: AUTHORITY_SECRET },
         }
-    }
-
-    fn run(mut self) -> Table {
-        self.plain_frames();
-        self.a_large_message_in_memory();
-        self.over_noise();
-        self.handshakes();
-        self.table
     }
 
     fn plain_frames(&mut self) {
