@@ -83,6 +83,29 @@ impl Pool {
             (line.contains("Block Found") && line.ends_with(hash)).then_some(())
         })
     }
+
+    /// Waits until the pool has got the pair of messages that builds on the block with this hash: a NewTemplate with
+    /// `future_template`, and the SetNewPrevHash that activates just that one.
+    ///
+    /// # Errors
+    /// As [`Process::wait_for`].
+    pub fn wait_for_pair(&mut self, prev_hash: &str, timeout: Duration) -> Result<(), NotSeen> {
+        let prev_hash = format!("prev_hash: U256({prev_hash})");
+        let mut future = None;
+        self.process.wait_for(&format!("NewTemplate, SetNewPrevHash with {prev_hash}"), timeout, |line| {
+            if line.contains("Received: NewTemplate") && line.contains("future_template: true") {
+                future = template_id(line);
+            }
+            let activates = line.contains("Received: SetNewPrevHash") && line.contains(&prev_hash);
+            (activates && future.is_some() && template_id(line) == future).then_some(())
+        })
+    }
+}
+
+/// The template that a line of the pool is about.
+fn template_id(line: &str) -> Option<u64> {
+    let (_, id) = line.split_once("template_id: ")?;
+    id.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
 fn configuration(address: &str, provider_address: &str, provider_key: &str) -> String {
@@ -103,4 +126,16 @@ address = "{provider_address}"
 public_key = "{provider_key}"
 "#
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::template_id;
+
+    #[test]
+    fn a_template_id_is_read_from_either_message() {
+        assert_eq!(template_id("Received: NewTemplate(template_id: 17, future_template: true)"), Some(17));
+        assert_eq!(template_id("Received: SetNewPrevHash { template_id: 18, prev_hash: U256(00) }"), Some(18));
+        assert_eq!(template_id("ready to accept connections"), None);
+    }
 }

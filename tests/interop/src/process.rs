@@ -52,7 +52,7 @@ impl Process {
         &mut self,
         what: &str,
         timeout: Duration,
-        find: impl Fn(&str) -> Option<T>,
+        mut find: impl FnMut(&str) -> Option<T>,
     ) -> Result<T, NotSeen> {
         let deadline = Instant::now() + timeout;
         let mut lines = self.output.lock();

@@ -3,6 +3,7 @@
 //! The provider hands templates over Noise to the pool, the miner mines through the pool, the block comes back as
 //! SubmitSolution, and every block of the provider's chain is fed to libbitcoinkernel.
 
+use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use sv2_interop::blocks::{self, HEADER_LENGTH};
 use sv2_interop::directory::TestDirectory;
 use sv2_interop::kernel::Regtest;
 use sv2_interop::pool::{self, Pool};
+use sv2_interop::process::Process;
 use sv2_interop::provider::{self, Accepted, Provider};
 use sv2_interop::{miner, peers, skipped};
 
@@ -61,6 +63,48 @@ fn blocks_mined_through_a_pool_of_others_are_accepted_by_libbitcoinkernel() {
 }
 
 #[test]
+fn a_block_mined_through_one_pool_is_what_the_other_pool_builds_upon() {
+    let programs = programs!();
+    let directory = TestDirectory::new().unwrap();
+    let mut provider = Provider::start(&programs.provider, directory.path()).unwrap();
+    let directories = ["first", "second"].map(|name| directory.path().join(name));
+    let mut pools = directories.each_ref().map(|directory| {
+        fs::create_dir(directory).unwrap();
+        Pool::start(&programs.pool, directory, &provider.address, &provider.authority_key).unwrap()
+    });
+    for pool in &mut pools {
+        pool.wait_until_ready(Duration::from_secs(30)).unwrap();
+    }
+
+    let mut mined = Vec::new();
+    for finder in 0..pools.len() {
+        let pool = &mut pools[finder];
+        let key = pool.authority_key();
+        let miner = miner::start(&programs.miner, &directories[finder], &pool.address, key).unwrap();
+        let accepted = provider.wait_for_block(Duration::from_secs(60)).unwrap();
+        pool.wait_for_block(&accepted.hash, Duration::from_secs(10)).unwrap();
+        mined.push(accepted);
+        stop_mining(miner, &mut provider, &mut mined);
+        // Both get it: who goes on does so upon the last block, whoever found it.
+        let tip = mined.last().unwrap();
+        for pool in &mut pools {
+            pool.wait_for_pair(&tip.hash, Duration::from_secs(10)).unwrap();
+        }
+    }
+
+    for (height, block) in (mined[0].height..).zip(&mined) {
+        assert_eq!(block.height, height);
+    }
+    let file = provider.blocks.clone();
+    assert!(provider.stop().unwrap());
+    let kernel = Regtest::new().unwrap();
+    for block in blocks::read(&file).unwrap() {
+        kernel.feed(&block).unwrap();
+    }
+    assert_eq!(kernel.tip(), mined.last().unwrap().hash);
+}
+
+#[test]
 fn the_pool_refuses_our_provider_under_another_key() {
     let programs = programs!();
     let directory = TestDirectory::new().unwrap();
@@ -89,15 +133,19 @@ fn mine(programs: &Programs, directory: &TestDirectory) -> (Vec<Accepted>, PathB
         mined.push(accepted);
     }
 
-    // The miner first, so that no further block is under way when the provider is stopped.
-    miner.stop().unwrap();
-    while let Ok(accepted) = provider.wait_for_block(Duration::from_millis(500)) {
-        mined.push(accepted);
-    }
+    stop_mining(miner, &mut provider, &mut mined);
     pool.process.stop().unwrap();
     let file = provider.blocks.clone();
     assert!(provider.stop().unwrap(), "the provider ends cleanly upon SIGTERM");
     (mined, file)
+}
+
+/// Stops the miner, and waits until no further block is under way.
+fn stop_mining(miner: Process, provider: &mut Provider, mined: &mut Vec<Accepted>) {
+    miner.stop().unwrap();
+    while let Ok(accepted) = provider.wait_for_block(Duration::from_millis(500)) {
+        mined.push(accepted);
+    }
 }
 
 /// Everything behind the header is committed to by the header: flips bits all over it, the last one included.

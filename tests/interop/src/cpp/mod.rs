@@ -1,6 +1,6 @@
 //! The library as C++ users have it: a peer written with `sv2.hpp`, and driven from here.
 //!
-//! `peer.cpp` includes the installed headers and calls the C ABI; `sv2-ffi` is linked for it.
+//! `peer.cpp` includes the headers that users include; `sv2-ffi` is linked for the functions they declare.
 
 mod bridge;
 
