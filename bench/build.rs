@@ -15,7 +15,6 @@ fn main() {
         println!("cargo::rerun-if-changed={}", root.join(input).display());
     }
     let library = build_library(root, &out.join("libsv2"));
-    // Its SONAME carries the version of the ABI; giving it none of its own here would be another library.
     println!("cargo::rustc-link-arg-bins={}", library.display());
     println!("cargo::rustc-link-arg-bins=-Wl,-rpath,{}", library.parent().expect("a file").display());
 
@@ -55,7 +54,7 @@ fn build_library(root: &Path, target: &Path) -> PathBuf {
     with_soname(&target.join("release/libsv2.so"), target)
 }
 
-/// Puts the library where the dynamic linker finds it by the name it bears.
+/// A copy of the library under its SONAME, by which the dynamic linker will look for it.
 fn with_soname(library: &Path, target: &Path) -> PathBuf {
     let dump = Command::new("readelf").arg("-d").arg(library).output().expect("readelf (binutils) runs");
     let dump = String::from_utf8_lossy(&dump.stdout);
