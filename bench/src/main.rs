@@ -53,8 +53,10 @@ fn main() -> ExitCode {
     if check && !bench.table.all_met() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
+type Part = (&'static str, fn(&mut Bench));
+
 /// The parts of the table.
-const PARTS: [(&str, fn(&mut Bench)); 4] = [
+const PARTS: [Part; 4] = [
     ("plain", Bench::plain_frames),
     ("memory", Bench::a_large_message_in_memory),
     ("noise", Bench::over_noise),
