@@ -77,3 +77,81 @@ pub(crate) unsafe fn hand_out<T>(out: *mut *mut T, object: T) -> sv2_status {
     unsafe { out.write(Box::into_raw(Box::new(object))) };
     crate::SV2_OK
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SV2_OK;
+
+    /// An object whose functions can be made to panic.
+    #[derive(Default)]
+    struct Fragile {
+        poisoned: bool,
+        calls: usize,
+    }
+
+    impl Object for Fragile {
+        fn poisoned(&mut self) -> &mut bool {
+            &mut self.poisoned
+        }
+    }
+
+    fn call(object: *mut Fragile, panics: bool) -> sv2_status {
+        let body = |object: &mut Fragile| {
+            object.calls += 1;
+            if panics {
+                panic!("injected");
+            }
+            SV2_OK
+        };
+        unsafe { enter_status(object, body) }
+    }
+
+    #[test]
+    fn a_panic_becomes_an_error_and_poisons_the_object() {
+        let mut object = Fragile::default();
+        assert_eq!(call(&mut object, false), SV2_OK);
+        assert_eq!(call(&mut object, true), SV2_ERROR_INTERNAL);
+        for _ in 0..2 {
+            assert_eq!(call(&mut object, false), SV2_ERROR_INTERNAL);
+        }
+        assert_eq!(object.calls, 2, "a poisoned object was used");
+    }
+
+    #[test]
+    fn a_function_without_a_status_gives_its_sentinels() {
+        let mut object = Fragile::default();
+        let len = |object: *mut Fragile, panics: bool| unsafe {
+            enter(object, 1, 2, |_| if panics { panic!("injected") } else { 3 })
+        };
+        assert_eq!(len(std::ptr::null_mut(), true), 1);
+        assert_eq!(len(&mut object, false), 3);
+        assert_eq!(len(&mut object, true), 2);
+        assert_eq!(len(&mut object, false), 2);
+    }
+
+    #[test]
+    fn null_is_no_object() {
+        assert_eq!(call(std::ptr::null_mut(), true), SV2_ERROR_NULL);
+    }
+
+    #[test]
+    fn a_panic_without_an_object_is_an_error_of_that_call_only() {
+        assert_eq!(fenced(|| panic!("injected")), SV2_ERROR_INTERNAL);
+        assert_eq!(fenced(|| SV2_OK), SV2_OK);
+    }
+
+    #[test]
+    fn a_panic_while_freeing_ends_there() {
+        struct Loud;
+        impl Drop for Loud {
+            fn drop(&mut self) {
+                panic!("injected");
+            }
+        }
+        unsafe {
+            free(Box::into_raw(Box::new(Loud)));
+            free(std::ptr::null_mut::<Loud>());
+        }
+    }
+}
