@@ -2,6 +2,7 @@
 
 #include <poll.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <stdexcept>
@@ -232,7 +233,6 @@ void BrokenProvider::on_request(Client& client, std::uint64_t template_id) {
     if (!host::same(found->second.of_chain->prev_hash, chain_->tip())) {
         if (is(Fault::old_template_unanswered)) return;
         if (is(Fault::old_template_not_found)) return refuse_with(SV2_ERROR_CODE_TEMPLATE_ID_NOT_FOUND);
-        return refuse_with(SV2_ERROR_CODE_STALE_TEMPLATE_ID);
     }
     if (is(Fault::data_unanswered)) return;
     if (is(Fault::data_refused)) return refuse_with(SV2_ERROR_CODE_STALE_TEMPLATE_ID);
@@ -246,6 +246,7 @@ void BrokenProvider::on_solution(Client& client, const sv2_submit_solution& solu
                                        solution.header_nonce, sv2::view(solution.coinbase_tx));
     if (result.verdict != host::Verdict::accepted) return;
     ++tips_;
+    chain_->add_transactions(mempool - std::min(mempool, chain_->mempool_size()));
     for (Client& each : clients_) {
         if (!each.constraints || (is(Fault::new_tip_to_one_client) && &each != &client)) continue;
         send_template(each);
