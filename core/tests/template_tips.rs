@@ -421,6 +421,24 @@ fn a_tip_that_comes_back_keeps_its_templates() {
 }
 
 #[test]
+fn a_tip_that_comes_back_is_announced_with_a_new_template() {
+    let mut world = World::new();
+    world.join(1);
+    world.join(2);
+    let before = world.offer(&template(1, 5_000));
+    world.tip(tip_hash(2));
+    world.tick_after(60_000);
+    world.take(1);
+    world.take(2);
+    // Nothing of the first time is left; worth less than it was, the new one is sent all the same.
+    world.tip(tip_hash(1));
+    let again = world.offer(&template(1, 4_000));
+    assert!(again > before);
+    world.expect_pair(1, again, &template(1, 4_000));
+    world.expect_pair(2, again, &template(1, 4_000));
+}
+
+#[test]
 fn the_last_client_of_a_key_drops_it_but_its_templates_live_on() {
     let mut world = World::new();
     world.join(1);

@@ -26,7 +26,7 @@ pub(super) struct Client {
     pub(super) phase: Phase,
     /// Whether an [`Event::Writable`](super::Event::Writable) for it waits.
     pub(super) writable: bool,
-    /// The tip of the last SetNewPrevHash, if that still holds for the next template.
+    /// The tip of the last SetNewPrevHash, if it has been the tip since and holds for the next template.
     pub(super) tip: Option<Tip>,
     /// The last template it was sent; 0 if none.
     pub(super) last_template_id: u64,

@@ -34,15 +34,18 @@ impl Provider {
         }
     }
 
-    /// All keys need a template on another tip.
+    /// All keys need a template on another tip. What clients were told of a tip before does not count any more, also if it
+    /// comes back: its templates may have expired meanwhile.
     pub(super) fn change_tip(&mut self, prev_hash: Hash, now: Time) {
         let expires_at = now.monotonic_ms.saturating_add(self.options.template_lifetime_ms);
         self.templates.set_tip(prev_hash, expires_at);
         for client in self.clients.values_mut() {
             client.constraints = 0;
+            client.tip = None;
         }
         let mut superseded = Vec::new();
         for (key, state) in self.keys.iter_mut() {
+            state.announced = None;
             state.asked = state.current.as_ref().is_some_and(|current| current.tip.prev_hash == prev_hash);
             if !state.asked {
                 state.asked = true;
