@@ -293,6 +293,24 @@ fn one_writable_waits_for_each_connection_however_much_there_is_to_write() {
 }
 
 #[test]
+fn what_a_socket_did_not_take_is_announced_again_but_not_to_one_that_takes_nothing() {
+    let mut world = World::new();
+    world.join(1);
+    world.take_events();
+    world.provider.template_ready(KEY, template(1, 5_000), world.now).unwrap();
+    let writable = Some(Event::Writable { connection: 1 });
+    assert_eq!(world.provider.next_event(), writable);
+    assert!(!world.provider.output(1).is_empty());
+    world.provider.sent(1, 0, world.now).unwrap();
+    assert_eq!(world.provider.next_event(), None);
+    world.provider.sent(1, 10, world.now).unwrap();
+    assert_eq!(world.provider.next_event(), writable);
+    let rest = world.provider.output(1).len();
+    world.provider.sent(1, rest, world.now).unwrap();
+    assert_eq!(world.provider.next_event(), None);
+}
+
+#[test]
 fn nothing_is_said_about_a_connection_after_it_was_disconnected() {
     let mut world = World::new();
     world.join(1);

@@ -321,12 +321,45 @@ fn a_template_on_a_tip_that_was_overtaken_unseen_is_refused() {
 }
 
 #[test]
-fn a_template_that_was_wrongly_taken_for_news_does_no_lasting_harm() {
+fn a_template_on_another_block_does_not_override_the_tip_that_was_announced() {
     let mut world = World::new();
     world.join(1);
     world.offer(&template(1, 5_000));
-    // The tip's height is not known when the late one comes.
-    world.tip(tip_hash(3));
+    world.take(1);
+    world.take_events();
+    world.provider.tip_changed(tip_hash(3), world.now);
+    // Late, and never seen before: the height of the tip is not known yet.
+    let late = world.provider.template_ready(KEY, template(2, 5_000), world.now);
+    assert_eq!(late, Err(ProviderError::StaleTemplate));
+    world.run();
+    assert_eq!(world.take_events(), [Event::WantTemplate { key: KEY }]);
+    world.expect_nothing(1);
+    let id = world.offer(&template(3, 5_000));
+    world.expect_pair(1, id, &template(3, 5_000));
+}
+
+#[test]
+fn a_template_before_the_announcement_of_its_tip_is_refused_and_asked_for_with_it() {
+    let mut world = World::new();
+    world.join(1);
+    world.tip(tip_hash(1));
+    world.offer(&template(1, 5_000));
+    world.take(1);
+    world.take_events();
+    assert_eq!(world.template(KEY, &template(2, 5_000)), Err(ProviderError::StaleTemplate));
+    assert_eq!(world.take_events(), []);
+    world.tip(tip_hash(2));
+    assert_eq!(world.take_events(), [Event::WantTemplate { key: KEY }]);
+    let id = world.offer(&template(2, 5_000));
+    world.expect_pair(1, id, &template(2, 5_000));
+}
+
+#[test]
+fn without_announcements_a_template_that_was_wrongly_taken_for_news_does_no_lasting_harm() {
+    let mut world = World::new();
+    world.join(1);
+    // The height of the tip is not known when the late one comes.
+    world.offer(&Template { coinbase_prefix: Vec::new(), ..template(3, 5_000) });
     world.offer(&template(2, 5_000));
     world.take(1);
     let id = world.offer(&template(3, 5_000));

@@ -59,6 +59,8 @@ struct World {
     provider: Provider,
     now: Time,
     readers: BTreeMap<u64, Reader>,
+    /// Those whose sockets wait to be written to.
+    writable: BTreeSet<u64>,
     keys: Vec<ConstraintKey>,
     issued: Vec<u64>,
     expired: BTreeSet<u64>,
@@ -126,11 +128,42 @@ impl World {
                 self.frame(id, 0x76, &[&self.template_id(b).to_le_bytes()[..], &fields, &len, coinbase].concat());
             }
         }
-        // The clients with an odd name are slow.
-        self.drain(if id % 2 == 0 { usize::MAX } else { b.into() });
+        // The clients with an odd name are slow: they take so many bytes and no more until the next step.
+        self.drain(b.into());
     }
 
-    fn drain(&mut self, reads: usize) {
+    fn drain(&mut self, slow_reads: usize) {
+        let mut slow_reads = slow_reads;
+        loop {
+            self.do_events();
+            let mut quiet = true;
+            for connection in self.writable.clone() {
+                let Some(reader) = self.readers.get_mut(&connection) else {
+                    self.writable.remove(&connection);
+                    continue;
+                };
+                let is_slow = connection % 2 == 1;
+                let bytes = self.provider.output(connection);
+                let n = if is_slow { bytes.len().min(slow_reads) } else { bytes.len() };
+                if bytes.is_empty() {
+                    self.writable.remove(&connection);
+                    continue;
+                }
+                reader.read(&bytes[..n]);
+                if is_slow {
+                    slow_reads -= n;
+                }
+                quiet &= n == 0;
+                self.provider.sent(connection, n, self.now).unwrap();
+            }
+            if quiet {
+                assert_eq!(self.provider.next_event(), None, "nothing happened");
+                return;
+            }
+        }
+    }
+
+    fn do_events(&mut self) {
         while let Some(event) = self.provider.next_event() {
             match event {
                 Event::WantTemplate { key } => self.keys.push(key),
@@ -140,11 +173,7 @@ impl World {
                 Event::Close { connection, .. } => assert!(self.readers.remove(&connection).is_some()),
                 Event::SubmitBlock(solution) => assert_eq!(solution.header.hash(), solution.block_hash),
                 Event::Writable { connection } => {
-                    let Some(reader) = self.readers.get_mut(&connection) else { continue };
-                    let bytes = self.provider.output(connection);
-                    let bytes = bytes[..bytes.len().min(reads)].to_vec();
-                    reader.read(&bytes);
-                    self.provider.sent(connection, bytes.len(), self.now).unwrap();
+                    self.writable.insert(connection);
                 }
                 _ => {}
             }
@@ -176,6 +205,7 @@ fuzz_target!(|data: &[u8]| {
         provider: Provider::new(options, Box::new(Nothing)),
         now: Time { monotonic_ms: 0, unix_s: 0 },
         readers: BTreeMap::new(),
+        writable: BTreeSet::new(),
         keys: Vec::new(),
         issued: Vec::new(),
         expired: BTreeSet::new(),

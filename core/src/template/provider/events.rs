@@ -46,7 +46,9 @@ pub enum Event {
         /// The host's name for the template.
         node_handle: u64,
     },
-    /// There are bytes in [`Provider::output`](super::Provider::output). At most one such event waits for each connection.
+    /// There are bytes in [`Provider::output`](super::Provider::output). Comes when there were none before, and again when
+    /// [`Provider::sent`](super::Provider::sent) took some of them and left others. At most one such event waits for each
+    /// connection.
     Writable {
         /// The connection.
         connection: ConnectionId,

@@ -85,7 +85,8 @@ pub enum ProviderError {
     NotInOutput,
     /// Nobody needs a template for this key any more.
     UnknownKey,
-    /// The template is on a tip that was followed by another one. Another is on its way, or was asked for.
+    /// The template is on a tip that was followed by another one, or that was not announced. Another is on its way, or was
+    /// asked for.
     StaleTemplate,
     /// The template cannot be served.
     Template(TemplateError),
@@ -196,7 +197,8 @@ impl Provider {
         self.clients.get_mut(&id).map_or(&[], |client| client.connection.output())
     }
 
-    /// The first `n` bytes of [`Provider::output`] were written. There may be more now.
+    /// The first `n` bytes of [`Provider::output`] were written. If more are left, an [`Event::Writable`] says so again. A
+    /// socket that takes nothing says nothing here, or 0, which leads to no event: the host waits until it takes bytes.
     ///
     /// # Errors
     /// `UnknownConnection` or `NotInOutput`.
@@ -211,6 +213,9 @@ impl Provider {
             }
         }
         self.sweep_later(now);
+        if n > 0 {
+            self.announce_output_of(id);
+        }
         Ok(())
     }
 
@@ -244,8 +249,11 @@ impl Provider {
         Ok(id)
     }
 
-    /// The node has another tip: the templates on the old one begin to expire, and new ones are asked for. Without this call
-    /// the same happens with the first template on the new tip; a host that makes it should make it for every tip.
+    /// The node has another tip: the templates on the old one begin to expire, and new ones are asked for.
+    ///
+    /// A host that never calls this need not: the same happens with the first template on another tip. One that calls it must
+    /// do so for every tip, before the templates on it: from the first call on, a template on any other block is refused as
+    /// stale, also one that comes too early. It is asked for again with the call.
     pub fn tip_changed(&mut self, prev_hash: Hash, now: Time) {
         self.expire_templates(now);
         self.templates.note_told(prev_hash);

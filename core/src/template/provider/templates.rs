@@ -268,12 +268,15 @@ impl Templates {
     /// Whether a template was overtaken by a change of tip while it was made.
     ///
     /// Templates for several keys are made side by side: with two blocks in a row, one on the first may come after one on
-    /// the second, and must not be taken for news. A mistake does not last: what the host announced is never stale, nor is
-    /// a height that was not reached before.
+    /// the second, and must not be taken for news. A host that announces its tips knows best. Without that, what was not
+    /// seen before is news unless it is lower than what was.
     pub(super) fn is_stale(&self, work: &Work) -> bool {
         let prev_hash = work.tip.prev_hash;
-        if self.tip == Some(prev_hash) || self.told == Some(prev_hash) {
+        if self.tip == Some(prev_hash) {
             return false;
+        }
+        if let Some(told) = self.told {
+            return prev_hash != told;
         }
         match (work.height, self.height) {
             (Some(height), Some(reached)) if height != reached => height < reached,
