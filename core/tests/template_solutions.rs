@@ -151,21 +151,18 @@ fn a_template_can_be_solved_twice_but_an_exact_repeat_is_submitted_once() {
 }
 
 #[test]
-fn another_witness_makes_it_another_solution() {
-    // The block hash does not cover the coinbase's witness: had the first come with a wrong one, the second must count.
+fn another_witness_is_the_same_solution_and_the_right_one_is_submitted() {
+    // The block hash does not cover the coinbase's witness: one proof of work must not make many blocks.
     let template = template(1, 5_000);
     let (mut world, id) = world_with(&template);
     let stripped = coinbase(&template, false);
-    let wrong = restore_witness(&stripped, &[9; 32]).unwrap();
-    let txid = sha256d(&stripped);
-    let nonce = nonce(&template, &txid, true);
-    world.send(1, &solution(id, nonce, &wrong));
-    assert_eq!(world.expect_block().coinbase_tx, wrong);
-    world.send(1, &solution(id, nonce, &coinbase(&template, true)));
+    let nonce = nonce(&template, &sha256d(&stripped), true);
+    world.send(1, &solution(id, nonce, &restore_witness(&stripped, &[9; 32]).unwrap()));
     assert_eq!(world.expect_block().coinbase_tx, coinbase(&template, true));
-    // Without a witness, it is the second again.
-    world.send(1, &solution(id, nonce, &stripped));
-    assert!(matches!(refused(&mut world, id), SolutionRefusal::Duplicate { .. }));
+    for again in [coinbase(&template, true), restore_witness(&stripped, &[8; 32]).unwrap(), stripped] {
+        world.send(1, &solution(id, nonce, &again));
+        assert!(matches!(refused(&mut world, id), SolutionRefusal::Duplicate { .. }));
+    }
 }
 
 #[test]
@@ -181,13 +178,27 @@ fn a_witness_that_was_stripped_is_restored_where_the_template_commits_to_witness
 }
 
 #[test]
-fn without_a_commitment_no_witness_is_added() {
+fn without_a_commitment_there_is_no_witness() {
     let template = Template { coinbase_tx_outputs: Vec::new(), coinbase_tx_outputs_count: 0, ..template(1, 5_000) };
+    for witness in [false, true] {
+        let (mut world, id) = world_with(&template);
+        let stripped = coinbase(&template, false);
+        let nonce = nonce(&template, &sha256d(&stripped), true);
+        world.send(1, &solution(id, nonce, &coinbase(&template, witness)));
+        assert_eq!(world.expect_block().coinbase_tx, stripped);
+    }
+}
+
+#[test]
+fn an_empty_witness_is_as_good_as_none() {
+    let template = template(1, 5_000);
     let (mut world, id) = world_with(&template);
     let stripped = coinbase(&template, false);
-    let nonce = nonce(&template, &sha256d(&stripped), true);
-    world.send(1, &solution(id, nonce, &stripped));
-    assert_eq!(world.expect_block().coinbase_tx, stripped);
+    let (body, lock_time) = stripped[4..].split_at(stripped.len() - 8);
+    let empty = [&stripped[..4], &[0, 1], body, &[0], lock_time].concat();
+    assert!(Transaction::parse_exact(&empty).is_err());
+    world.send(1, &solution(id, nonce(&template, &sha256d(&stripped), true), &empty));
+    assert_eq!(world.expect_block().coinbase_tx, coinbase(&template, true));
 }
 
 #[test]

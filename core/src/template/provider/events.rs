@@ -101,8 +101,8 @@ pub struct Solution {
     pub block_hash: Hash,
     /// Whether the hash also meets the target that the client was told, which may be harder than nBits.
     pub meets_target: bool,
-    /// The coinbase as it goes into the block. If it came without its BIP 141 fields although the template commits to
-    /// witnesses, they are restored.
+    /// The coinbase as it goes into the block. Whatever witness it came with: where the template commits to witnesses, it has
+    /// that of spec 3.7.4, the witness reserved value of 32 zero bytes; elsewhere none.
     pub coinbase_tx: Vec<u8>,
 }
 
@@ -116,7 +116,7 @@ pub enum SolutionRefusal {
         /// The header's hash.
         block_hash: Hash,
     },
-    /// The same block with the same coinbase was submitted before.
+    /// The same block was submitted before.
     Duplicate {
         /// The header's hash.
         block_hash: Hash,
