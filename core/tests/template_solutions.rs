@@ -9,8 +9,8 @@ use sv2_core::bitcoin::{
     Block, Coinbase, CoinbaseTemplate, Hash, Header, Output, RpcHex, Target, Transaction, assemble, merkle_path,
     restore_witness, root_from_path, sha256d,
 };
-use sv2_core::message::{Message, SubmitSolution};
-use sv2_core::template::{Event, Solution, SolutionRefusal, Template};
+use sv2_core::message::{CoinbaseOutputConstraints, Message, SubmitSolution};
+use sv2_core::template::{CloseReason, Event, Solution, SolutionRefusal, Template};
 
 use bitcoin_data::recorded;
 use template_world::{KEY, World, solution, template, tip_hash};
@@ -262,6 +262,55 @@ fn a_block_can_be_taken_out_alone() {
     let found = world.provider.next_solution().unwrap();
     assert_eq!((found.connection, found.header.nonce), (1, nonce));
     assert_eq!(world.provider.next_solution(), None);
+}
+
+#[test]
+fn a_block_behind_a_broken_rule_counts() {
+    let template = template(1, 5_000);
+    let coinbase_tx = coinbase(&template, true);
+    let txid = Transaction::parse_exact(&coinbase_tx).unwrap().txid();
+    let nonce = nonce(&template, &txid, true);
+    for stalled in [false, true] {
+        let (mut world, id) = world_with(&template);
+        if stalled {
+            // Something is left to be sent, so that it is not closed at once.
+            world.stalled.insert(1);
+            world.constrain(1, 1_000, 0);
+            world.take_events();
+        }
+        let too_large = CoinbaseOutputConstraints {
+            coinbase_output_max_additional_size: u32::MAX,
+            ..CoinbaseOutputConstraints::default()
+        };
+        let client = world.clients.get_mut(&1).unwrap();
+        client.send(&too_large).unwrap();
+        client.send(&CoinbaseOutputConstraints::default()).unwrap();
+        client.send(&solution(id, nonce, &coinbase_tx)).unwrap();
+        world.run();
+        assert_eq!(world.provider.next_solution(), None);
+        let events = world.take_events();
+        assert!(matches!(&events[..], [Event::SubmitBlock(_)] | [Event::SubmitBlock(_), Event::DropTemplate { .. }]));
+        if stalled {
+            // And so it does in a later read.
+            world.send(1, &solution(id, nonce, &coinbase_tx));
+            assert!(matches!(refused(&mut world, id), SolutionRefusal::Duplicate { .. }));
+            world.tick_after(5_000);
+        }
+        let reason = CloseReason::ConstraintsTooLarge { max_additional_size: u32::MAX };
+        assert_eq!(world.closed.get(&1), Some(&reason));
+    }
+}
+
+#[test]
+fn a_block_behind_a_malformed_message_is_not_looked_for() {
+    let template = template(1, 5_000);
+    let (mut world, id) = world_with(&template);
+    world.stalled.insert(1);
+    world.constrain(1, 1_000, 0);
+    world.take_events();
+    world.send_frame(1, 0, 0x73, &[1]);
+    world.send(1, &solution(id, 0, &coinbase(&template, true)));
+    assert_eq!(world.take_events(), [Event::DropTemplate { key: KEY }]);
 }
 
 #[test]

@@ -214,6 +214,7 @@ fn a_client_that_does_not_read_its_transactions_costs_its_bound() {
     world.request_transactions(1, id);
     assert!(world.closed.is_empty());
     world.request_transactions(1, id);
+    world.tick_after(5_000);
     assert_eq!(world.closed[&1], CloseReason::TooSlow);
     world.request_transactions(2, id);
     world.expect_transactions(2, id, &[&transaction]);
@@ -225,10 +226,11 @@ fn errors_to_a_client_that_does_not_read_are_bounded_too() {
     world.join(1);
     world.stalled.insert(1);
     let mut requests = 0;
-    while world.closed.is_empty() {
+    while world.provider.next_deadline() != Some(world.now.monotonic_ms + 5_000) {
         world.request_transactions(1, 7);
         requests += 1;
         assert!(requests < 1_000);
     }
+    world.tick_after(5_000);
     assert_eq!(world.closed[&1], CloseReason::TooSlow);
 }

@@ -47,7 +47,7 @@ pub(super) enum Phase {
     AwaitingConstraints { deadline: u64 },
     /// It gets the templates of this key.
     Serving { key: ConstraintKey },
-    /// It is sent what is left, and then closed.
+    /// It is sent what is left, and then closed. Of what it sends only solutions count.
     Closing { deadline: u64, reason: CloseReason },
 }
 
@@ -110,6 +110,21 @@ impl Client {
         matches!(self.phase, Phase::Closing { .. })
     }
 
+    /// Whether what it sends is looked at. A client that broke a rule of ours after it was set up may still have found a
+    /// block.
+    pub(super) fn is_heard(&self) -> bool {
+        match self.phase {
+            Phase::Closing { reason, .. } => {
+                let not_set_up = matches!(
+                    reason,
+                    CloseReason::Connection(_) | CloseReason::SetupRefused(_) | CloseReason::BeforeSetup(_)
+                );
+                !not_set_up && self.connection.error().is_none()
+            }
+            _ => true,
+        }
+    }
+
     /// When something must have happened, in monotonic milliseconds.
     pub(super) fn deadline(&self) -> Option<u64> {
         let own = match self.phase {
@@ -147,8 +162,14 @@ impl Client {
         let in_setup = matches!(self.phase, Phase::Setup { .. });
         let frame = self.connection.next_from(bytes, now, random).map_err(CloseReason::Connection)?;
         let Some(frame) = frame else { return Ok(None) };
-        let request =
-            read_request(&frame).map_err(|error| CloseReason::Connection(ConnectionError::Malformed(error)))?;
+        let request = match read_request(&frame) {
+            Ok(request) => request,
+            Err(error) => {
+                let error = ConnectionError::Malformed(error);
+                self.connection.fail(error);
+                return Err(CloseReason::Connection(error));
+            }
+        };
         match (&request, in_setup) {
             (Request::SetupConnection { .. }, false) => Err(CloseReason::SecondSetup),
             (Request::SetupConnection { .. } | Request::Unknown { .. }, _) | (_, false) => Ok(Some(request)),

@@ -19,11 +19,10 @@ impl Provider {
             Ok(()) => self.announce_output_of(id),
             Err(error) => {
                 let failed = self.clients.get(&id).and_then(|client| client.connection.error());
-                let reason = match (error, failed) {
-                    (SendError::Failed, Some(error)) => CloseReason::Connection(error),
-                    _ => CloseReason::TooSlow,
-                };
-                self.close(id, reason);
+                match (error, failed) {
+                    (SendError::Failed, Some(error)) => self.close(id, CloseReason::Connection(error)),
+                    _ => self.close_after_flush(id, CloseReason::TooSlow),
+                }
             }
         }
     }
@@ -49,19 +48,24 @@ impl Provider {
         }
     }
 
-    /// Closes a client once it was sent what is waiting, or some time has passed.
-    pub(super) fn close_after_flush(&mut self, id: ConnectionId, reason: CloseReason, now: Time) {
-        let Some(client) = self.clients.get_mut(&id) else { return };
-        if client.connection.output_len() == 0 {
-            return self.close(id, reason);
-        }
+    /// Closes a client once it was sent what is waiting, or some time has passed. The first reason stays.
+    pub(super) fn close_after_flush(&mut self, id: ConnectionId, reason: CloseReason) {
+        let Some(client) = self.clients.get_mut(&id).filter(|client| !client.is_closing()) else { return };
         let key = client.key();
-        let deadline = now.monotonic_ms.saturating_add(self.options.flush_timeout_ms);
+        let deadline = self.now_ms.saturating_add(self.options.flush_timeout_ms);
         client.phase = Phase::Closing { deadline, reason };
         client.pending_requests = 0;
         self.templates.forget_client(id);
         self.leave_key(key);
         self.list_deadline(id);
+    }
+
+    /// Closes a client that is to be closed if nothing is left to be sent.
+    pub(super) fn close_if_flushed(&mut self, id: ConnectionId) {
+        let Some(client) = self.clients.get(&id) else { return };
+        if let (Phase::Closing { reason, .. }, 0) = (client.phase, client.connection.output_len()) {
+            self.close(id, reason);
+        }
     }
 
     pub(super) fn close(&mut self, id: ConnectionId, reason: CloseReason) {

@@ -86,11 +86,14 @@ impl Provider {
         }
         for (id, error) in failed {
             self.after_send(id, Err(error));
+            self.close_if_flushed(id);
         }
         self.sweep_later(now);
     }
 
+    /// Time has passed, as every input says.
     pub(super) fn expire_templates(&mut self, now: Time) {
+        self.now_ms = now.monotonic_ms;
         while let Some((id, stored)) = self.templates.next_expired(now) {
             self.retire(id, stored);
         }
@@ -100,9 +103,8 @@ impl Provider {
     pub(super) fn retire(&mut self, template_id: u64, stored: Stored) {
         if let Transactions::Asked(waiting) = &stored.transactions {
             for id in waiting {
-                if let Some(client) = self.clients.get_mut(id) {
-                    client.pending_requests = client.pending_requests.saturating_sub(1);
-                }
+                let Some(client) = self.clients.get_mut(id).filter(|client| !client.is_closing()) else { continue };
+                client.pending_requests = client.pending_requests.saturating_sub(1);
                 self.refuse_transactions(*id, template_id, error_code::STALE_TEMPLATE_ID);
             }
         }

@@ -53,7 +53,8 @@ pub enum Event {
         /// The connection.
         connection: ConnectionId,
     },
-    /// Close the socket. The engine has forgotten the connection; what could be sent to it was given out before.
+    /// Close the socket. Until this comes, what the client sends is to be handed in, also if it is to be closed: a block may
+    /// be in it. The engine has forgotten the connection; what could be sent to it was given out before.
     Close {
         /// The connection.
         connection: ConnectionId,

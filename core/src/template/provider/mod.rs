@@ -24,7 +24,7 @@ use crate::noise::Identity;
 use crate::wire::Str;
 use crate::{Random, Time};
 
-use client::{Client, Phase};
+use client::Client;
 use events::Events;
 pub use events::{CloseReason, Event, Level, Solution, SolutionRefusal};
 use keys::{Key, Keys};
@@ -70,6 +70,8 @@ pub struct Provider {
     solved: Solved,
     events: Events,
     sweep_at: Option<u64>,
+    /// When the last input came, in monotonic milliseconds.
+    now_ms: u64,
 }
 
 /// An input that was not accepted. Nothing was changed.
@@ -125,6 +127,7 @@ impl Provider {
             solved: Solved::default(),
             events: Events::default(),
             sweep_at: None,
+            now_ms: 0,
         }
     }
 
@@ -172,13 +175,16 @@ impl Provider {
         self.expire_templates(now);
         self.sweep_later(now);
         let mut bytes = bytes;
-        while let Some(client) = self.clients.get_mut(&id).filter(|client| !client.is_closing()) {
+        while let Some(client) = self.clients.get_mut(&id).filter(|client| client.is_heard()) {
+            let is_closing = client.is_closing();
             match client.next_request(&mut bytes, now, &mut *self.random) {
+                Ok(Some(request)) if is_closing => self.handle_last(id, request),
                 Ok(Some(request)) => self.handle(id, request, now),
                 Ok(None) => break,
-                Err(reason) => self.close_after_flush(id, reason, now),
+                Err(reason) => self.close_after_flush(id, reason),
             }
         }
+        self.close_if_flushed(id);
         // The handshake answers without a request.
         self.announce_output_of(id);
         self.list_deadline(id);
@@ -207,11 +213,7 @@ impl Provider {
         if !client.connection.sent(n) {
             return Err(ProviderError::NotInOutput);
         }
-        if let Phase::Closing { reason, .. } = client.phase {
-            if client.connection.output_len() == 0 {
-                self.close(id, reason);
-            }
-        }
+        self.close_if_flushed(id);
         self.sweep_later(now);
         if n > 0 {
             self.announce_output_of(id);
@@ -290,6 +292,9 @@ impl Provider {
         let error_code = self.why_unavailable(template_id);
         for id in waiting {
             let Some(client) = self.clients.get_mut(&id) else { continue };
+            if client.is_closing() {
+                continue;
+            }
             client.pending_requests = client.pending_requests.saturating_sub(1);
             let sent = match &frame {
                 Ok(Some(frame)) => client.connection.send_shared(Arc::clone(frame)),
@@ -298,6 +303,7 @@ impl Provider {
                     .send(&RequestTransactionDataError { template_id, error_code: Str::from(error_code) }),
             };
             self.after_send(id, sent);
+            self.close_if_flushed(id);
         }
         frame.map(|_| ()).map_err(ProviderError::Transactions)
     }

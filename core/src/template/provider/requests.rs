@@ -23,11 +23,11 @@ impl Provider {
                 self.events.log(Level::Info, format_args!("client {id} is {device}"));
                 match answer {
                     Ok(()) => self.accept_setup(id, now),
-                    Err(error) => self.refuse_setup(id, error, now),
+                    Err(error) => self.refuse_setup(id, error),
                 }
             }
             Request::Constraints(constraints) => self.take_constraints(id, constraints, now),
-            Request::TransactionData { template_id } => self.request_transactions(id, template_id, now),
+            Request::TransactionData { template_id } => self.request_transactions(id, template_id),
             Request::Solution(submitted) => self.submit(id, submitted),
             Request::Extensions { request_id, requested } => self.answer_extensions(id, request_id, &requested),
             Request::Unknown { tag, len } => {
@@ -35,6 +35,13 @@ impl Provider {
                 let text = format_args!("client {id}: message 0x{tag:02x} ({name}) of {len} bytes is ignored");
                 self.events.log(Level::Debug, text);
             }
+        }
+    }
+
+    /// Of what a client sends that is to be closed, only a block counts.
+    pub(super) fn handle_last(&mut self, id: ConnectionId, request: Request) {
+        if let Request::Solution(submitted) = request {
+            self.submit(id, submitted);
         }
     }
 
@@ -55,10 +62,10 @@ impl Provider {
         self.send(id, &SetupConnectionSuccess { used_version: PROTOCOL_VERSION, flags: 0 });
     }
 
-    fn refuse_setup(&mut self, id: ConnectionId, error: SetupError, now: Time) {
+    fn refuse_setup(&mut self, id: ConnectionId, error: SetupError) {
         let SetupError { flags, error_code } = error;
         self.send(id, &SetupConnectionError { flags, error_code: Str::from(error_code) });
-        self.close_after_flush(id, CloseReason::SetupRefused(error_code), now);
+        self.close_after_flush(id, CloseReason::SetupRefused(error_code));
     }
 
     /// No extension is supported: a client that asks need not wait for an answer in vain.
@@ -84,14 +91,14 @@ impl Provider {
         client.constraints = client.constraints.saturating_add(1);
         let before = client.key();
         if client.constraints > self.options.max_constraints_per_tip {
-            return self.close_after_flush(id, CloseReason::TooManyConstraints, now);
+            return self.close_after_flush(id, CloseReason::TooManyConstraints);
         }
         let Some(wanted) = ConstraintKey::new(max_additional_size, max_additional_sigops) else {
             let reason = CloseReason::ConstraintsTooLarge { max_additional_size };
-            return self.close_after_flush(id, reason, now);
+            return self.close_after_flush(id, reason);
         };
         let Some(key) = self.keys.choose(wanted, before, self.options.max_keys) else {
-            return self.close_after_flush(id, CloseReason::TooManyKeys, now);
+            return self.close_after_flush(id, CloseReason::TooManyKeys);
         };
         client.phase = Phase::Serving { key };
         client.tip = None;
@@ -135,7 +142,7 @@ impl Provider {
 
     // --------------------------------------------------------------------------------------------------- transactions
 
-    fn request_transactions(&mut self, id: ConnectionId, template_id: u64, now: Time) {
+    fn request_transactions(&mut self, id: ConnectionId, template_id: u64) {
         let Some(client) = self.clients.get_mut(&id) else { return };
         let Some(stored) = self.templates.get_mut(template_id).filter(|stored| stored.handed_out) else {
             let code = self.why_unavailable(template_id);
@@ -153,7 +160,7 @@ impl Provider {
             }
             Transactions::Asked(waiting) if waiting.contains(&id) => {}
             Transactions::Asked(_) | Transactions::Unasked if full => {
-                self.close_after_flush(id, CloseReason::TooManyRequests, now);
+                self.close_after_flush(id, CloseReason::TooManyRequests);
             }
             Transactions::Asked(waiting) => {
                 waiting.push(id);
