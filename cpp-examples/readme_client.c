@@ -7,6 +7,12 @@
 #include <time.h>
 #include <unistd.h>
 
+static sv2_time now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (sv2_time){(uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000, (uint64_t)time(NULL)};
+}
+
 int main(int argc, char** argv) {
     uint8_t key[SV2_PUBLIC_KEY_LEN];
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *at;
@@ -32,7 +38,7 @@ int main(int argc, char** argv) {
         sv2_room room = sv2_connection_room(conn, 4096);
         ssize_t n = read(fd, room.data, room.len);
         if (n <= 0) break;
-        sv2_connection_received(conn, (size_t)n, (sv2_time){.unix_s = (uint64_t)time(NULL)});
+        sv2_connection_received(conn, (size_t)n, now());
         while ((status = sv2_connection_next(conn, &m)) == SV2_OK) {
             const sv2_new_template* t = &m.as.new_template; /* a view: valid until the next message */
             if (m.type == SV2_MESSAGE_SETUP_CONNECTION_SUCCESS) sv2_connection_send(conn, &want);

@@ -13,7 +13,7 @@
 #ifndef SV2_HPP
 #define SV2_HPP
 
-#if __cplusplus < 202002L
+#if __cplusplus < 202002L && !(defined(_MSVC_LANG) && _MSVC_LANG >= 202002L)
 #error "sv2.hpp needs C++20; sv2.h is for everything older"
 #endif
 
@@ -196,6 +196,18 @@ requires borrowed_array<R, sv2_bytes>
     using namespace std::chrono;
     return {static_cast<std::uint64_t>(duration_cast<milliseconds>(monotonic.time_since_epoch()).count()),
             static_cast<std::uint64_t>(duration_cast<seconds>(system.time_since_epoch()).count())};
+}
+
+/// A deadline as the library gives it, in milliseconds, as a moment of the clock of `now()`; none for "no need". One that is further
+/// away than the clock reaches becomes the last moment it has.
+[[nodiscard]] inline std::optional<std::chrono::steady_clock::time_point> to_deadline(std::uint64_t monotonic_ms) noexcept {
+    using namespace std::chrono;
+    if (monotonic_ms == UINT64_MAX) {
+        return std::nullopt;
+    }
+    constexpr auto last = duration_cast<milliseconds>(steady_clock::time_point::max().time_since_epoch());
+    const auto limited = std::min<std::uint64_t>(monotonic_ms, static_cast<std::uint64_t>(last.count()));
+    return steady_clock::time_point{milliseconds{limited}};
 }
 
 /// The time, read from the standard library's clocks.
@@ -672,11 +684,7 @@ public:
 
     /// When `tick` must be called, if the times given were those of `now()` or `to_time`; none if there is no need.
     [[nodiscard]] std::optional<std::chrono::steady_clock::time_point> next_deadline() const noexcept {
-        const std::uint64_t deadline = sv2_connection_next_deadline(get());
-        if (deadline == UINT64_MAX) {
-            return std::nullopt;
-        }
-        return std::chrono::steady_clock::time_point{std::chrono::milliseconds{deadline}};
+        return to_deadline(sv2_connection_next_deadline(get()));
     }
 
     // State.
@@ -791,7 +799,7 @@ public:
 
     // Sockets.
 
-    /// Somebody connected; SV2_ERROR_STATE if there are too many clients.
+    /// Somebody connected; SV2_ERROR_TOO_MANY if there are too many clients.
     Status connect(std::uint64_t connection, sv2_time now) & noexcept {
         return sv2_template_provider_connect(get(), connection, now);
     }
@@ -844,11 +852,7 @@ public:
 
     /// When `tick` must be called, if the times given were those of `now()` or `to_time`; none if there is no need.
     [[nodiscard]] std::optional<std::chrono::steady_clock::time_point> next_deadline() const noexcept {
-        const std::uint64_t deadline = sv2_template_provider_next_deadline(get());
-        if (deadline == UINT64_MAX) {
-            return std::nullopt;
-        }
-        return std::chrono::steady_clock::time_point{std::chrono::milliseconds{deadline}};
+        return to_deadline(sv2_template_provider_next_deadline(get()));
     }
 
     // Events.

@@ -311,7 +311,7 @@ fn bytes_that_were_taken_do_not_pile_up_behind_a_peer_that_never_catches_up() {
 fn a_handshake_that_takes_too_long_fails() {
     let (mut client, mut server) = noise_pair(Limits::default());
     for connection in [&mut client, &mut server] {
-        assert_eq!(connection.next_deadline(), None);
+        assert_eq!(connection.next_deadline(), Some(0), "it wants to be told the time");
         assert_eq!(connection.tick(NOW), Ok(()));
         assert_eq!(connection.next_deadline(), Some(11_000));
         assert_eq!(connection.tick(Time { monotonic_ms: 10_999, ..NOW }), Ok(()));
@@ -343,4 +343,35 @@ fn only_a_whole_frame_can_be_shared() {
     }
     client.send_shared([0, 0, 1, 1, 0, 0, 9][..].into()).unwrap();
     assert_eq!(client.output(), [0, 0, 1, 1, 0, 0, 9]);
+}
+
+#[test]
+fn memory_that_is_lent_out_survives_a_tick_and_is_given_back_afterwards() {
+    let (mut client, mut server) = plain_pair(Limits::default());
+    client.send(&SetupConnection { vendor: "split".into(), ..Default::default() }).unwrap();
+    let mut bytes = client.output().to_vec();
+
+    // A room stays where it is until it is said what came into it.
+    let at = server.room(100).as_ptr();
+    server.tick(NOW).unwrap();
+    assert_eq!(server.room(100).as_ptr(), at);
+    assert!(server.received(0) && !server.received(1 << 20));
+
+    // The beginning of a frame is kept, and given back once the frame was read.
+    let (first, second) = bytes.split_at_mut(10);
+    assert!(server.next_from(&mut &mut first[..], NOW, &mut SystemRandom).unwrap().is_none());
+    server.tick(NOW).unwrap();
+    let mut rest = &mut second[..];
+    assert!(server.next_from(&mut rest, NOW, &mut SystemRandom).unwrap().is_some());
+    assert!(server.next_from(&mut rest, NOW, &mut SystemRandom).unwrap().is_none());
+    server.tick(NOW).unwrap();
+    assert_eq!(server.input_capacity(), 0);
+}
+
+#[test]
+fn a_room_that_no_memory_can_hold_is_empty_and_nothing_is_lost() {
+    let (_, mut server) = plain_pair(Limits::default());
+    assert!(server.room(usize::MAX).is_empty());
+    assert!(server.room(isize::MAX as usize - 64).is_empty());
+    assert!(server.room(10).len() >= 10 && server.is_established());
 }

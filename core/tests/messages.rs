@@ -297,3 +297,57 @@ fn a_string_of_a_peer_is_escaped_when_printed() {
     assert_eq!(Str(b"plain").to_str(), Some("plain"));
     assert_eq!(Str(b"\xff").to_str(), None);
 }
+
+/// The table of spec 8, and that of extension 0x0001: type, channel_msg bit, name.
+const MESSAGE_TYPES: [(u32, bool, &str); 44] = [
+    (0x00, false, "SetupConnection"),
+    (0x01, false, "SetupConnection.Success"),
+    (0x02, false, "SetupConnection.Error"),
+    (0x03, true, "ChannelEndpointChanged"),
+    (0x04, false, "Reconnect"),
+    (0x10, false, "OpenStandardMiningChannel"),
+    (0x11, false, "OpenStandardMiningChannel.Success"),
+    (0x12, false, "OpenMiningChannel.Error"),
+    (0x13, false, "OpenExtendedMiningChannel"),
+    (0x14, false, "OpenExtendedMiningChannel.Success"),
+    (0x15, true, "NewMiningJob"),
+    (0x16, true, "UpdateChannel"),
+    (0x17, true, "UpdateChannel.Error"),
+    (0x18, true, "CloseChannel"),
+    (0x19, true, "SetExtranoncePrefix"),
+    (0x1a, true, "SubmitSharesStandard"),
+    (0x1b, true, "SubmitSharesExtended"),
+    (0x1c, true, "SubmitShares.Success"),
+    (0x1d, true, "SubmitShares.Error"),
+    (0x1f, true, "NewExtendedMiningJob"),
+    (0x20, true, "SetNewPrevHash"),
+    (0x21, true, "SetTarget"),
+    (0x22, true, "SetCustomMiningJob"),
+    (0x23, true, "SetCustomMiningJob.Success"),
+    (0x24, true, "SetCustomMiningJob.Error"),
+    (0x25, false, "SetGroupChannel"),
+    (0x50, false, "AllocateMiningJobToken"),
+    (0x51, false, "AllocateMiningJobToken.Success"),
+    (0x55, false, "ProvideMissingTransactions"),
+    (0x56, false, "ProvideMissingTransactions.Success"),
+    (0x57, false, "DeclareMiningJob"),
+    (0x58, false, "DeclareMiningJob.Success"),
+    (0x59, false, "DeclareMiningJob.Error"),
+    (0x60, false, "PushSolution"),
+    (0x70, false, "CoinbaseOutputConstraints"),
+    (0x71, false, "NewTemplate"),
+    (0x72, false, "SetNewPrevHash"),
+    (0x73, false, "RequestTransactionData"),
+    (0x74, false, "RequestTransactionData.Success"),
+    (0x75, false, "RequestTransactionData.Error"),
+    (0x76, false, "SubmitSolution"),
+    (0x100, false, "RequestExtensions"),
+    (0x101, false, "RequestExtensions.Success"),
+    (0x102, false, "RequestExtensions.Error"),
+];
+
+#[test]
+fn types_names_and_channel_bits_are_those_of_the_specification() {
+    let ours: Vec<_> = SHAPES.iter().map(|shape| (shape.tag, shape.channel_msg, shape.name)).collect();
+    assert_eq!(ours, MESSAGE_TYPES);
+}

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 
 #include <fcntl.h>
@@ -66,6 +67,11 @@ std::optional<sv2::SecretKey> read_key(const std::filesystem::path& path, int de
         if (n == 0) break;
         len += static_cast<std::size_t>(n);
     }
+    struct stat status {};
+    if (::fstat(descriptor, &status) == 0 && (status.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+        error = path.string() + " can be read by others. If nobody did, make it your own again: chmod 600 " + path.string();
+        return std::nullopt;
+    }
     if (len == key.bytes.size() && ::read(descriptor, &one_more, 1) == 0) {
         if (auto secret = sv2::SecretKey::from_bytes(key.bytes)) return *std::move(secret);
     }
@@ -80,12 +86,12 @@ std::optional<sv2::SecretKey> create_key(const std::filesystem::path& path, std:
         error = std::string{"Cannot make a key: "} + secret.status().message();
         return std::nullopt;
     }
-    // Written beside and linked into place, so that no crash leaves half a key under the name, and no key is replaced.
+    // Written beside and moved into place, so that no crash leaves half a key under the name, and no key is replaced.
     const std::filesystem::path temporary = path.string() + ".new";
     ::unlink(temporary.c_str());
     const File file{::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR)};
     const bool written = file && write_all(file.get(), secret->secret_bytes()) && ::fsync(file.get()) == 0 &&
-                         ::link(temporary.c_str(), path.c_str()) == 0;
+                         ::renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, path.c_str(), RENAME_NOREPLACE) == 0;
     if (!written) error = because(path, "create");
     ::unlink(temporary.c_str());
     if (!written) return std::nullopt;

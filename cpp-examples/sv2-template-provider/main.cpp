@@ -14,11 +14,11 @@ int complain(const std::string& sentence) {
     return 1;
 }
 
-void log_line(void*, int level, const char* text, std::size_t len) {
-    if (level <= SV2_LOG_WARNING) say(std::string{text, len});
+void log_warning(void*, int level, const char* text, std::size_t len) noexcept {
+    if (level <= SV2_LOG_WARNING) say({text, len});
 }
 
-void log_all(void*, int, const char* text, std::size_t len) { say(std::string{text, len}); }
+void log_all(void*, int, const char* text, std::size_t len) noexcept { say({text, len}); }
 
 sv2_template_provider_options engine_options(const Options& options) {
     sv2_template_provider_options engine = sv2::template_provider_options();
@@ -26,7 +26,7 @@ sv2_template_provider_options engine_options(const Options& options) {
     engine.fee_threshold_sat = std::max<std::uint64_t>(options.fee_delta, 1);
     const auto interval = std::chrono::duration_cast<std::chrono::milliseconds>(options.template_interval).count();
     engine.update_interval_ms = std::max<std::uint64_t>(static_cast<std::uint64_t>(interval), 1);
-    engine.log.write = options.debug ? log_all : log_line;
+    engine.log.write = options.debug ? log_all : log_warning;
     return engine;
 }
 

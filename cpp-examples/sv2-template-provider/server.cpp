@@ -42,16 +42,17 @@ const char* why_refused(std::uint32_t refusal) {
 
 }  // namespace
 
-void say(const std::string& line) {
+void say(std::string_view line) noexcept {
     const std::time_t now = std::time(nullptr);
     char when[32];
     std::strftime(when, sizeof when, "%H:%M:%S", std::gmtime(&now));
-    std::printf("%s %s\n", when, line.c_str());
+    std::printf("%s %.*s\n", when, static_cast<int>(line.size()), line.data());
     std::fflush(stdout);
 }
 
 Server::Server(const Options& options, host::RegtestChain& chain, const Keys& keys, sv2::TemplateProvider provider)
-    : options_(options), chain_(chain), keys_(keys), provider_(std::move(provider)) {}
+    : options_(options), chain_(chain), keys_(keys), provider_(std::move(provider)),
+      renewed_(std::chrono::floor<std::chrono::seconds>(system_clock::now())) {}
 
 std::string Server::listen() {
     asio::error_code error;
@@ -83,6 +84,17 @@ bool Server::run() {
     return !failed_;
 }
 
+void Server::say_of_peers(const std::string& line) {
+    constexpr unsigned lines_per_second = 20;
+    const auto now = std::chrono::steady_clock::now();
+    if (now - lines_since_ >= std::chrono::seconds{1}) {
+        if (lines_ > lines_per_second) say(std::to_string(lines_ - lines_per_second) + " more lines about clients are left out");
+        lines_since_ = now;
+        lines_ = 0;
+    }
+    if (++lines_ <= lines_per_second) say(line);
+}
+
 void Server::fail(const std::string& why) {
     std::fprintf(stderr, "sv2-template-provider: %s\n", why.c_str());
     failed_ = true;
@@ -107,10 +119,10 @@ void Server::accept() {
         const tcp::endpoint remote = socket.remote_endpoint(ignored);
         const Id id = next_id_++;
         if (const sv2::Status status = provider_.connect(id, sv2::now()); !status.ok()) {
-            say("refused " + remote.address().to_string() + ": " + provider_.error());
+            say_of_peers("refused " + remote.address().to_string() + ": " + provider_.error());
         } else {
             clients_.emplace(id, Client{std::move(socket), remote.address().to_string() + ":" + std::to_string(remote.port())});
-            say("client " + std::to_string(id) + " connected from " + clients_.at(id).address);
+            say_of_peers("client " + std::to_string(id) + " connected from " + clients_.at(id).address);
             read(id);
         }
         drain();
@@ -140,7 +152,7 @@ void Server::read(Id id) {
 
 void Server::write(Id id) {
     const auto found = clients_.find(id);
-    if (found == clients_.end() || found->second.waiting_to_write) return;
+    if (found == clients_.end() || found->second.waiting_to_write || found->second.broken) return;
     Client& client = found->second;
     for (sv2::Bytes out = provider_.output(id); !out.empty(); out = provider_.output(id)) {
         asio::error_code error;
@@ -157,8 +169,8 @@ void Server::write(Id id) {
             return;
         }
         if (error) {
-            provider_.disconnect(id);
-            close(id, error.message());
+            // The client may have sent a block before it went: reading comes to it, and then to the end.
+            client.broken = true;
             return;
         }
         (void)provider_.sent(id, n, sv2::now());
@@ -168,7 +180,7 @@ void Server::write(Id id) {
 void Server::close(Id id, const std::string& reason) {
     const auto client = clients_.find(id);
     if (client == clients_.end()) return;
-    say("client " + std::to_string(id) + " closed: " + reason);
+    say_of_peers("client " + std::to_string(id) + " closed: " + reason);
     asio::error_code ignored;
     client->second.socket.shutdown(tcp::socket::shutdown_both, ignored);
     clients_.erase(client);
@@ -190,12 +202,12 @@ void Server::drain() {
                        [&](const sv2::Writable& e) { write(e.connection); },
                        [&](const sv2::Close& e) { close(e.connection, e.reason); },
                        [&](const sv2::ClientReady& e) {
-                           say("client " + std::to_string(e.connection) + " gets templates with " +
+                           say_of_peers("client " + std::to_string(e.connection) + " gets templates with " +
                                std::to_string(e.key.reserved_weight) + " weight units and " + std::to_string(e.key.sigops) +
                                " sigops reserved");
                        },
                        [&](const sv2::SolutionRefused& e) {
-                           say("solution for template " + std::to_string(e.template_id) + " of client " +
+                           say_of_peers("solution for template " + std::to_string(e.template_id) + " of client " +
                                std::to_string(e.connection) + " refused: " + why_refused(e.refusal));
                        },
                    },
@@ -297,14 +309,19 @@ void Server::grow_mempool() {
 
 void Server::renew_identity() {
     if (options_.plaintext) return;
-    renewal_.expires_after(Keys::validity / 2);
+    // Looked at every hour by the wall clock: the other one may stand still while the machine sleeps.
+    renewal_.expires_after(std::chrono::hours{1});
     renewal_.async_wait([this](asio::error_code error) {
         if (error) return;
-        const auto identity = keys_.identity(std::chrono::time_point_cast<std::chrono::seconds>(system_clock::now()));
-        if (identity && provider_.set_identity(*identity).ok()) {
-            say("the certificate was renewed");
-        } else {
-            say("the certificate could not be renewed");
+        const auto now = std::chrono::floor<std::chrono::seconds>(system_clock::now());
+        if (now >= renewed_ + Keys::validity / 2) {
+            const auto identity = keys_.identity(now);
+            if (identity && provider_.set_identity(*identity).ok()) {
+                renewed_ = now;
+                say("the certificate was renewed");
+            } else {
+                say("the certificate could not be renewed; it is tried again in an hour");
+            }
         }
         renew_identity();
     });

@@ -4,11 +4,13 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <set>
 #include <string>
+#include <string_view>
 
 #include <asio.hpp>
 #include <sv2.hpp>
@@ -34,6 +36,7 @@ private:
         asio::ip::tcp::socket socket;
         std::string address;
         bool waiting_to_write = false;
+        bool broken = false;  // it takes no more bytes; what it sent before can still be read
     };
     struct Less {
         bool operator()(const sv2_constraint_key& a, const sv2_constraint_key& b) const {
@@ -59,6 +62,9 @@ private:
     void grow_mempool();
     void renew_identity();
 
+    // A line about what peers do, of which there are no more than a few each second: nobody fills a disk with them.
+    void say_of_peers(const std::string& line);
+
     void fail(const std::string& why);
 
     const Options& options_;
@@ -82,8 +88,11 @@ private:
     std::set<sv2_constraint_key, Less> wanted_;
     std::map<std::uint64_t, std::shared_ptr<const host::Template>> templates_;  // by our name, node_handle
     std::uint64_t next_handle_ = 1;
+    std::chrono::steady_clock::time_point lines_since_{};
+    unsigned lines_ = 0;
+    std::chrono::sys_seconds renewed_{};
     bool failed_ = false;
 };
 
 // A line on the terminal, with the time.
-void say(const std::string& line);
+void say(std::string_view line) noexcept;

@@ -1,21 +1,22 @@
 //! One peer: bytes in -> messages out, messages in -> bytes out.
 
 use std::ffi::c_char;
+use std::fmt::Display;
 
 use sv2_core::connection::{Connection, ConnectionError, Role, SendError};
 use sv2_core::frame::Frame;
 use sv2_core::noise::{Authority, AuthorityPublicKey, CipherError, HandshakeError};
 
 use crate::boundary::{Object, enter, enter_status, fence, fenced, free, hand_out};
-use crate::message::{Lists, decode_frame};
+use crate::message::{Lists, decode_frame, slice_mut};
 use crate::noise::{sv2_certificate, sv2_identity};
 use crate::options::{Options, read_options, sv2_limits, sv2_random};
 use crate::text::ErrorText;
 use crate::{
     SV2_ERROR_ARGUMENT, SV2_ERROR_AUTHENTICATION, SV2_ERROR_CERTIFICATE, SV2_ERROR_ENCODE, SV2_ERROR_HANDSHAKE,
-    SV2_ERROR_KEY, SV2_ERROR_MALFORMED, SV2_ERROR_NULL, SV2_ERROR_OUTPUT_FULL, SV2_ERROR_PAYLOAD_TOO_LARGE,
-    SV2_ERROR_RANDOMNESS, SV2_ERROR_STATE, SV2_ERROR_TIMEOUT, SV2_NEED_INPUT, SV2_NOT_FOUND, SV2_OK, sv2_bytes,
-    sv2_message, sv2_status, sv2_time,
+    SV2_ERROR_KEY, SV2_ERROR_MALFORMED, SV2_ERROR_NULL, SV2_ERROR_OUT_OF_MEMORY, SV2_ERROR_OUTPUT_FULL,
+    SV2_ERROR_PAYLOAD_TOO_LARGE, SV2_ERROR_RANDOMNESS, SV2_ERROR_STATE, SV2_ERROR_TIMEOUT, SV2_NEED_INPUT,
+    SV2_NOT_FOUND, SV2_OK, sv2_bytes, sv2_message, sv2_status, sv2_time,
 };
 
 /// One peer, with or without Noise.
@@ -32,7 +33,8 @@ pub struct sv2_connection {
     poisoned: bool,
     connection: Connection,
     random: sv2_random,
-    now: sv2_time,
+    /// When something last happened; nothing has yet if there is none.
+    now: Option<sv2_time>,
     lists: Lists,
     /// The lists belong to a message that the caller may still read.
     lent: bool,
@@ -57,6 +59,8 @@ pub struct sv2_initiator_options {
     pub allow_unauthenticated: u8,
     /// Anything but 0: this device has no clock that knows the date, so do not look at when the certificate is valid.
     pub no_clock: u8,
+    /// Zero.
+    pub reserved: [u8; 6],
     /// The bounds of the connection.
     pub limits: sv2_limits,
     /// The source of randomness.
@@ -70,7 +74,7 @@ pub struct sv2_responder_options {
     /// The size of this struct.
     pub struct_size: usize,
     /// What the server shows. It may be freed once the connection is made.
-    pub identity: *mut sv2_identity,
+    pub identity: *const sv2_identity,
     /// The bounds of the connection.
     pub limits: sv2_limits,
     /// The source of randomness.
@@ -85,6 +89,8 @@ pub struct sv2_plain_options {
     pub struct_size: usize,
     /// Anything but 0: this is the server, the side that answers SetupConnection.
     pub is_server: u8,
+    /// Zero.
+    pub reserved: [u8; 7],
     /// The bounds of the connection.
     pub limits: sv2_limits,
 }
@@ -186,7 +192,7 @@ unsafe fn create<T: Options>(
                     poisoned: false,
                     connection,
                     random,
-                    now: sv2_time::default(),
+                    now: None,
                     lists: Lists::default(),
                     lent: false,
                     error: ErrorText::default(),
@@ -197,17 +203,18 @@ unsafe fn create<T: Options>(
     })
 }
 
-/// Memory of at least `at_least` bytes to read from the socket into, valid until the connection's next call; say with
-/// sv2_connection_received how many bytes there were. {NULL, 0} if `connection` is NULL or unusable.
+/// Memory of at least `at_least` bytes to read from the socket into; say with sv2_connection_received how many bytes there were.
+/// It is valid until the next sv2_connection_room, _received, _next, _next_from or _free. {NULL, 0} if there is not so much memory,
+/// or if `connection` is NULL or unusable.
 ///
 /// # Safety
 /// `connection` is a live connection or NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sv2_connection_room(connection: *mut sv2_connection, at_least: usize) -> sv2_room {
     let none = sv2_room { data: std::ptr::null_mut(), len: 0 };
-    let body = |this: &mut sv2_connection| {
-        let room = this.connection.room(at_least);
-        sv2_room { data: room.as_mut_ptr(), len: room.len() }
+    let body = |this: &mut sv2_connection| match this.connection.room(at_least) {
+        [] => none,
+        room => sv2_room { data: room.as_mut_ptr(), len: room.len() },
     };
     unsafe { enter(connection, none, none, body) }
 }
@@ -223,8 +230,8 @@ pub unsafe extern "C" fn sv2_connection_received(
     now: sv2_time,
 ) -> sv2_status {
     let body = |this: &mut sv2_connection| {
-        this.now = now;
-        if this.connection.received(n) { SV2_OK } else { SV2_ERROR_ARGUMENT }
+        this.now = Some(now);
+        if this.connection.received(n) { SV2_OK } else { this.wrong("more bytes than there was room for") }
     };
     unsafe { enter_status(connection, body) }
 }
@@ -242,7 +249,8 @@ pub unsafe extern "C" fn sv2_connection_next(connection: *mut sv2_connection, me
         return SV2_ERROR_NULL;
     }
     let body = |this: &mut sv2_connection| {
-        let frame = this.connection.next(this.now.into(), &mut this.random);
+        let Some(now) = this.now else { return SV2_NEED_INPUT };
+        let frame = this.connection.next(now.into(), &mut this.random);
         let outcome = unsafe { decode(frame, &mut this.lists, message) };
         this.conclude(outcome)
     };
@@ -269,15 +277,14 @@ pub unsafe extern "C" fn sv2_connection_next_from(
         return SV2_ERROR_NULL;
     }
     let body = |this: &mut sv2_connection| {
-        this.now = now;
+        this.now = Some(now);
         let room = unsafe { &mut *bytes };
-        let mut rest: &mut [u8] = match room.data.is_null() {
-            true => &mut [],
-            false => unsafe { std::slice::from_raw_parts_mut(room.data, room.len) },
-        };
+        let mut rest = unsafe { slice_mut(room.data, room.len) };
         let frame = this.connection.next_from(&mut rest, now.into(), &mut this.random);
         let outcome = unsafe { decode(frame, &mut this.lists, message) };
-        *room = sv2_room { data: rest.as_mut_ptr(), len: rest.len() };
+        // Reckoned from the front, so that it points to the end of the memory when nothing is left.
+        let read = room.len.saturating_sub(rest.len());
+        *room = sv2_room { data: room.data.wrapping_add(read), len: rest.len() };
         this.conclude(outcome)
     };
     unsafe { enter_status(connection, body) }
@@ -285,8 +292,8 @@ pub unsafe extern "C" fn sv2_connection_next_from(
 
 /// Queues a message. What it points to is copied; before the handshake is done it waits for it.
 ///
-/// Returns SV2_ERROR_ENCODE if a value does not fit its type, SV2_ERROR_OUTPUT_FULL if too much is waiting already, or
-/// SV2_ERROR_STATE if the connection has failed; nothing is queued then.
+/// Returns SV2_ERROR_ENCODE if a value does not fit its type, SV2_ERROR_OUTPUT_FULL if too much is waiting already, or, if the
+/// connection has failed, the error it failed with; nothing is queued then.
 ///
 /// # Safety
 /// `connection` is a live connection, `message` and what it points to are readable.
@@ -306,28 +313,26 @@ pub unsafe extern "C" fn sv2_connection_send(
         });
         match sent {
             Ok(()) => SV2_OK,
-            Err(error) => {
-                this.error.set(error);
-                match error {
-                    SendError::Frame(_) => SV2_ERROR_ENCODE,
-                    SendError::OutputFull => SV2_ERROR_OUTPUT_FULL,
-                    SendError::Failed => SV2_ERROR_STATE,
-                }
-            }
+            Err(SendError::Failed) => match this.connection.error() {
+                Some(error) => this.failed(error),
+                None => SV2_ERROR_STATE,
+            },
+            Err(error @ SendError::Frame(_)) => this.report(error, SV2_ERROR_ENCODE),
+            Err(error @ SendError::OutputFull) => this.report(error, SV2_ERROR_OUTPUT_FULL),
         }
     };
     unsafe { enter_status(connection, body) }
 }
 
-/// Bytes to write to the socket, contiguous; empty if there are none. They are valid until the next sv2_connection_send,
-/// _output, _sent, _tick or _free, and until messages are received. Long messages are encrypted bit by bit: after
+/// Bytes to write to the socket, contiguous; {NULL, 0} if there are none. They are valid until the next sv2_connection_send,
+/// _output, _sent, _tick or _free, and until messages are received: whoever writes asynchronously copies them first. Long messages are encrypted bit by bit: after
 /// sv2_connection_sent there may be more.
 ///
 /// # Safety
 /// `connection` is a live connection or NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sv2_connection_output(connection: *mut sv2_connection) -> sv2_bytes {
-    let body = |this: &mut sv2_connection| sv2_bytes::borrow(this.connection.output());
+    let body = |this: &mut sv2_connection| sv2_bytes::borrow_or_null(this.connection.output());
     unsafe { enter(connection, sv2_bytes::EMPTY, sv2_bytes::EMPTY, body) }
 }
 
@@ -337,7 +342,9 @@ pub unsafe extern "C" fn sv2_connection_output(connection: *mut sv2_connection) 
 /// `connection` is a live connection.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sv2_connection_sent(connection: *mut sv2_connection, n: usize) -> sv2_status {
-    let body = |this: &mut sv2_connection| if this.connection.sent(n) { SV2_OK } else { SV2_ERROR_ARGUMENT };
+    let body = |this: &mut sv2_connection| {
+        if this.connection.sent(n) { SV2_OK } else { this.wrong("more was sent than there was to send") }
+    };
     unsafe { enter_status(connection, body) }
 }
 
@@ -358,7 +365,7 @@ pub unsafe extern "C" fn sv2_connection_output_len(connection: *mut sv2_connecti
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sv2_connection_tick(connection: *mut sv2_connection, now: sv2_time) -> sv2_status {
     let body = |this: &mut sv2_connection| {
-        this.now = now;
+        this.now = Some(now);
         if !this.lent {
             this.lists.release();
         }
@@ -370,7 +377,8 @@ pub unsafe extern "C" fn sv2_connection_tick(connection: *mut sv2_connection, no
     unsafe { enter_status(connection, body) }
 }
 
-/// When sv2_connection_tick must be called next, in monotonic milliseconds; UINT64_MAX if no time is set.
+/// When sv2_connection_tick must be called next, in monotonic milliseconds; UINT64_MAX if there is no need. While the handshake
+/// goes on and nobody said yet what time it is, it is 0: at once.
 ///
 /// # Safety
 /// `connection` is a live connection or NULL.
@@ -455,6 +463,18 @@ impl sv2_connection {
     }
 
     #[cold]
+    fn report(&mut self, error: impl Display, status: sv2_status) -> sv2_status {
+        self.error.set(error);
+        status
+    }
+
+    /// The caller made a mistake.
+    #[cold]
+    fn wrong(&mut self, what: &str) -> sv2_status {
+        self.report(what, SV2_ERROR_ARGUMENT)
+    }
+
+    #[cold]
     fn failed(&mut self, error: ConnectionError) -> sv2_status {
         self.error.set(error);
         match error {
@@ -466,6 +486,7 @@ impl sv2_connection {
             ConnectionError::PayloadTooLarge { .. } => SV2_ERROR_PAYLOAD_TOO_LARGE,
             ConnectionError::Malformed(_) => SV2_ERROR_MALFORMED,
             ConnectionError::HandshakeTimeout => SV2_ERROR_TIMEOUT,
+            ConnectionError::OutOfMemory => SV2_ERROR_OUT_OF_MEMORY,
         }
     }
 }

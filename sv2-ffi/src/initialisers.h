@@ -5,20 +5,22 @@
 /** The operating system's randomness. */
 #define SV2_RANDOM_INIT {NULL, NULL}
 /** The usual limits. */
-#define SV2_LIMITS_INIT {0, 0, 0, 0, 0, 0, 0, 0}
+#define SV2_LIMITS_INIT {0, 0, 0, 0, 0, 0, 0, 0, {0, 0, 0, 0, 0, 0, 0, 0}}
 /** For sv2_initiator_options: set authority_key. */
-#define SV2_INITIATOR_OPTIONS_INIT {sizeof(sv2_initiator_options), NULL, 0, 0, SV2_LIMITS_INIT, SV2_RANDOM_INIT}
+#define SV2_INITIATOR_OPTIONS_INIT \
+    {sizeof(sv2_initiator_options), NULL, 0, 0, {0, 0, 0, 0, 0, 0}, SV2_LIMITS_INIT, SV2_RANDOM_INIT}
 /** For sv2_responder_options: set identity. */
 #define SV2_RESPONDER_OPTIONS_INIT {sizeof(sv2_responder_options), NULL, SV2_LIMITS_INIT, SV2_RANDOM_INIT}
 /** For sv2_plain_options: a client. */
-#define SV2_PLAIN_OPTIONS_INIT {sizeof(sv2_plain_options), 0, SV2_LIMITS_INIT}
+#define SV2_PLAIN_OPTIONS_INIT {sizeof(sv2_plain_options), 0, {0, 0, 0, 0, 0, 0, 0}, SV2_LIMITS_INIT}
 /** No log. */
 #define SV2_LOG_INIT {NULL, NULL}
 /** For sv2_template_provider_options: set identity. */
 #define SV2_TEMPLATE_PROVIDER_OPTIONS_INIT \
-    {sizeof(sv2_template_provider_options), NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, SV2_LIMITS_INIT, SV2_RANDOM_INIT, SV2_LOG_INIT}
+    {sizeof(sv2_template_provider_options), NULL, 0, {0, 0, 0, 0, 0, 0, 0}, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
+     SV2_LIMITS_INIT, SV2_RANDOM_INIT, SV2_LOG_INIT}
 /** A U256 of zero. */
 #define SV2_U256_INIT {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}}
 /** For sv2_template: set all that is known. */
 #define SV2_TEMPLATE_INIT \
-    {sizeof(sv2_template), 0, 0, 0, 0, SV2_U256_INIT, 0, SV2_U256_INIT, 0, 0, 0, 0, 0, {NULL, 0}, {NULL, 0}, {NULL, 0}}
+    {sizeof(sv2_template), 0, 0, 0, 0, SV2_U256_INIT, 0, {0, 0, 0}, SV2_U256_INIT, 0, 0, 0, 0, 0, {NULL, 0}, {NULL, 0}, {NULL, 0}}

@@ -17,6 +17,16 @@ mod text;
 mod time;
 mod version;
 
+// The header says that objects may be moved between threads.
+const _: () = {
+    const fn may_move<T: Send>() {}
+    const fn may_be_shared<T: Send + Sync>() {}
+    may_move::<sv2_connection>();
+    may_move::<sv2_decoder>();
+    may_move::<sv2_template_provider>();
+    may_be_shared::<sv2_identity>();
+};
+
 pub use bitcoin::*;
 pub use connection::*;
 pub use message::*;

@@ -6,10 +6,10 @@ use std::sync::atomic::{Ordering, compiler_fence};
 
 use sv2_core::noise::{
     AuthorityKeypair, AuthorityPublicKey, AuthorityUrl, Certificate, CertificateError, Clock, Identity, IdentityError,
-    SecretKey,
+    SIGNATURE_NOISE_MESSAGE_LEN, SecretKey,
 };
 
-use crate::boundary::{Object, enter_status, fence, fenced, free, hand_out};
+use crate::boundary::{fence, fenced, free, hand_out};
 use crate::options::sv2_random;
 use crate::text::write_text;
 use crate::{
@@ -239,17 +239,52 @@ pub unsafe extern "C" fn sv2_certificate_check(
     })
 }
 
-/// What a server shows to those who connect: its static key, encoded, and a certificate for it. It is made once and shared by
-/// all connections.
-pub struct sv2_identity {
-    poisoned: bool,
-    pub(crate) identity: Arc<Identity>,
+/// Bytes of a certificate as sv2_certificate_to_bytes writes it: the SIGNATURE_NOISE_MESSAGE of spec 4.5.2, then the server's static
+/// public key.
+pub const SV2_CERTIFICATE_LEN: usize = 106;
+
+/// Writes a certificate as bytes, to be stored or carried to the server it is for.
+///
+/// # Safety
+/// `certificate` is readable, `bytes` is writable for SV2_CERTIFICATE_LEN bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sv2_certificate_to_bytes(certificate: *const sv2_certificate, bytes: *mut u8) -> sv2_status {
+    if certificate.is_null() || bytes.is_null() {
+        return SV2_ERROR_NULL;
+    }
+    fenced(|| {
+        let certificate = Certificate::from(unsafe { *certificate });
+        let message = certificate.to_message();
+        unsafe {
+            bytes.copy_from_nonoverlapping(message.as_ptr(), message.len());
+            let key = certificate.server_public_key;
+            bytes.add(message.len()).copy_from_nonoverlapping(key.as_ptr(), key.len());
+        }
+        SV2_OK
+    })
 }
 
-impl Object for sv2_identity {
-    fn poisoned(&mut self) -> &mut bool {
-        &mut self.poisoned
+/// Reads what sv2_certificate_to_bytes wrote. Whether the certificate holds is for sv2_certificate_check to say.
+///
+/// # Safety
+/// `bytes` is readable for SV2_CERTIFICATE_LEN bytes, `certificate` is writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sv2_certificate_from_bytes(bytes: *const u8, certificate: *mut sv2_certificate) -> sv2_status {
+    if certificate.is_null() || bytes.is_null() {
+        return SV2_ERROR_NULL;
     }
+    fenced(|| {
+        let message = unsafe { &*bytes.cast::<[u8; SIGNATURE_NOISE_MESSAGE_LEN]>() };
+        let key = unsafe { bytes.add(SIGNATURE_NOISE_MESSAGE_LEN).cast::<[u8; 32]>().read() };
+        unsafe { certificate.write(Certificate::from_message(message, key).into()) };
+        SV2_OK
+    })
+}
+
+/// What a server shows to those who connect: its static key, encoded, and a certificate for it. It is made once and shared by
+/// all connections. It never changes: unlike other objects it may be used by several threads at once.
+pub struct sv2_identity {
+    pub(crate) identity: Arc<Identity>,
 }
 
 /// Makes an identity; free it with sv2_identity_free, which may happen before the connections made with it end.
@@ -274,8 +309,8 @@ pub unsafe extern "C" fn sv2_identity_new(
         let certificate = unsafe { *certificate }.into();
         match Identity::new(secret, certificate, &mut unsafe { random_or_system(random) }) {
             Ok(identity) => {
-                let identity = sv2_identity { poisoned: false, identity: Arc::new(identity) };
-                unsafe { hand_out(out, identity) }
+                let identity = Arc::new(identity);
+                unsafe { hand_out(out, sv2_identity { identity }) }
             }
             Err(IdentityError::OtherKey) => SV2_ERROR_KEY,
             Err(IdentityError::OutOfRandomness) => SV2_ERROR_RANDOMNESS,
@@ -289,17 +324,17 @@ pub unsafe extern "C" fn sv2_identity_new(
 /// `identity` is a live identity, `certificate` is writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sv2_identity_certificate(
-    identity: *mut sv2_identity,
+    identity: *const sv2_identity,
     certificate: *mut sv2_certificate,
 ) -> sv2_status {
+    let Some(identity) = (unsafe { identity.as_ref() }) else { return SV2_ERROR_NULL };
     if certificate.is_null() {
         return SV2_ERROR_NULL;
     }
-    let body = |identity: &mut sv2_identity| {
+    fenced(|| {
         unsafe { certificate.write((*identity.identity.certificate()).into()) };
         SV2_OK
-    };
-    unsafe { enter_status(identity, body) }
+    })
 }
 
 /// Frees an identity. NULL is allowed.

@@ -46,7 +46,7 @@ pub(crate) unsafe fn read_options<T: Options>(options: *const T) -> Result<T, sv
 #[derive(Clone, Copy)]
 pub struct sv2_random {
     /// Fills `len` bytes entirely and returns 0; anything else is a failure. It may be called during any function of the
-    /// object it was given to, from the thread of that call, and must call nothing of this library.
+    /// object it was given to, from the thread of that call. It must call nothing of this object, and must not throw or jump out.
     pub fill: Option<unsafe extern "C" fn(user_data: *mut c_void, bytes: *mut u8, len: size_t) -> c_int>,
     /// Handed to `fill`. It must be usable from every thread the object is used from.
     pub user_data: *mut c_void,
@@ -87,6 +87,8 @@ pub struct sv2_limits {
     pub max_output: usize,
     /// How long the handshake may take, in milliseconds: 10,000.
     pub handshake_timeout_ms: u64,
+    /// Zero: room for limits of later versions, since this struct stands inside of others.
+    pub reserved: [u64; 8],
 }
 
 impl From<sv2_limits> for Limits {

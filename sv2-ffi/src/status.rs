@@ -15,6 +15,8 @@ pub const SV2_NO_EVENT: sv2_status = 2;
 pub const SV2_BUFFER_TOO_SMALL: sv2_status = 3;
 /// There is no such thing.
 pub const SV2_NOT_FOUND: sv2_status = 4;
+/// It was overtaken: something newer has taken its place.
+pub const SV2_STALE: sv2_status = 5;
 /// A pointer that must not be NULL is NULL.
 pub const SV2_ERROR_NULL: sv2_status = -1;
 /// An argument makes no sense.
@@ -23,10 +25,8 @@ pub const SV2_ERROR_ARGUMENT: sv2_status = -2;
 pub const SV2_ERROR_STATE: sv2_status = -3;
 /// A value does not fit its type on the wire.
 pub const SV2_ERROR_ENCODE: sv2_status = -4;
-/// Too many bytes are waiting to be sent.
-pub const SV2_ERROR_OUTPUT_FULL: sv2_status = -5;
 /// Not a valid key, certificate or URL.
-pub const SV2_ERROR_KEY: sv2_status = -6;
+pub const SV2_ERROR_KEY: sv2_status = -5;
 /// The peer sent a malformed message.
 pub const SV2_ERROR_MALFORMED: sv2_status = -101;
 /// The peer announced a payload over the limit.
@@ -39,10 +39,16 @@ pub const SV2_ERROR_CERTIFICATE: sv2_status = -104;
 pub const SV2_ERROR_AUTHENTICATION: sv2_status = -105;
 /// The peer did not do its part in time.
 pub const SV2_ERROR_TIMEOUT: sv2_status = -106;
+/// Too many bytes are waiting to be sent: the peer does not take them.
+pub const SV2_ERROR_OUTPUT_FULL: sv2_status = -107;
+/// There are as many peers as the options allow.
+pub const SV2_ERROR_TOO_MANY: sv2_status = -108;
 /// An error in the library; the object is unusable.
 pub const SV2_ERROR_INTERNAL: sv2_status = -201;
 /// The source of randomness failed.
 pub const SV2_ERROR_RANDOMNESS: sv2_status = -202;
+/// There is no memory for what the peer sends; the connection is dead.
+pub const SV2_ERROR_OUT_OF_MEMORY: sv2_status = -203;
 
 /// The name and the meaning of every status.
 const TABLE: &[(sv2_status, &CStr, &CStr)] = &[
@@ -51,11 +57,11 @@ const TABLE: &[(sv2_status, &CStr, &CStr)] = &[
     (SV2_NO_EVENT, c"SV2_NO_EVENT", c"There is no event."),
     (SV2_BUFFER_TOO_SMALL, c"SV2_BUFFER_TOO_SMALL", c"The buffer is too small; the length says how much is needed."),
     (SV2_NOT_FOUND, c"SV2_NOT_FOUND", c"There is no such thing."),
+    (SV2_STALE, c"SV2_STALE", c"It was overtaken: something newer has taken its place."),
     (SV2_ERROR_NULL, c"SV2_ERROR_NULL", c"A pointer that must not be NULL is NULL."),
     (SV2_ERROR_ARGUMENT, c"SV2_ERROR_ARGUMENT", c"An argument makes no sense."),
     (SV2_ERROR_STATE, c"SV2_ERROR_STATE", c"The call makes no sense in this state."),
     (SV2_ERROR_ENCODE, c"SV2_ERROR_ENCODE", c"A value does not fit its type on the wire."),
-    (SV2_ERROR_OUTPUT_FULL, c"SV2_ERROR_OUTPUT_FULL", c"Too many bytes are waiting to be sent."),
     (SV2_ERROR_KEY, c"SV2_ERROR_KEY", c"Not a valid key, certificate or URL."),
     (SV2_ERROR_MALFORMED, c"SV2_ERROR_MALFORMED", c"The peer sent a malformed message."),
     (SV2_ERROR_PAYLOAD_TOO_LARGE, c"SV2_ERROR_PAYLOAD_TOO_LARGE", c"The peer announced a payload over the limit."),
@@ -67,8 +73,15 @@ const TABLE: &[(sv2_status, &CStr, &CStr)] = &[
         c"What the peer sent is not authentic; the connection is dead for good.",
     ),
     (SV2_ERROR_TIMEOUT, c"SV2_ERROR_TIMEOUT", c"The peer did not do its part in time."),
+    (
+        SV2_ERROR_OUTPUT_FULL,
+        c"SV2_ERROR_OUTPUT_FULL",
+        c"Too many bytes are waiting to be sent: the peer does not take them.",
+    ),
+    (SV2_ERROR_TOO_MANY, c"SV2_ERROR_TOO_MANY", c"There are as many peers as the options allow."),
     (SV2_ERROR_INTERNAL, c"SV2_ERROR_INTERNAL", c"An error in the library; the object is unusable."),
     (SV2_ERROR_RANDOMNESS, c"SV2_ERROR_RANDOMNESS", c"The source of randomness failed."),
+    (SV2_ERROR_OUT_OF_MEMORY, c"SV2_ERROR_OUT_OF_MEMORY", c"There is no memory for what the peer sends."),
 ];
 
 fn lookup(status: sv2_status) -> (&'static CStr, &'static CStr) {
@@ -100,7 +113,7 @@ pub extern "C" fn sv2_status_is_caller_fault(status: sv2_status) -> bool {
     (-99..=-1).contains(&status)
 }
 
-/// Whether the peer is to blame: the connection should be closed.
+/// Whether the peer, or how many there are, is the cause: the connection should be closed.
 #[unsafe(no_mangle)]
 pub extern "C" fn sv2_status_is_peer_fault(status: sv2_status) -> bool {
     (-199..=-100).contains(&status)

@@ -35,11 +35,11 @@ fn structs_are_laid_out_as_c_sees_them() {
         sv2_transaction_output { value script_pubkey }
         sv2_transaction_output_list { items count }
         sv2_transaction_input { prev_txid prev_index sequence script_sig }
-        sv2_limits { max_payload_setup max_payload_mining max_payload_declaration_client max_payload_declaration_server max_payload_template_client max_payload_template_server max_output handshake_timeout_ms }
+        sv2_limits { max_payload_setup max_payload_mining max_payload_declaration_client max_payload_declaration_server max_payload_template_client max_payload_template_server max_output handshake_timeout_ms reserved }
         sv2_random { fill user_data }
-        sv2_initiator_options { struct_size authority_key allow_unauthenticated no_clock limits random }
+        sv2_initiator_options { struct_size authority_key allow_unauthenticated no_clock reserved limits random }
         sv2_responder_options { struct_size identity limits random }
-        sv2_plain_options { struct_size is_server limits }
+        sv2_plain_options { struct_size is_server reserved limits }
         sv2_room { data len }
         sv2_time { monotonic_ms unix_s }
         sv2_str { data len }
@@ -97,9 +97,9 @@ fn structs_are_laid_out_as_c_sees_them() {
         sv2_tlv_kind { extension_type field_type reserved max_len }
         sv2_url { host port has_authority_key authority_key }
         sv2_log { write user_data }
-        sv2_template_provider_options { struct_size identity plaintext fee_threshold_sat update_interval_ms template_lifetime_ms max_clients max_keys transaction_cache_len setup_timeout_ms constraints_timeout_ms limits random log }
+        sv2_template_provider_options { struct_size identity plaintext reserved fee_threshold_sat update_interval_ms template_lifetime_ms max_clients max_keys max_constraints_per_tip max_pending_requests transaction_cache_len setup_timeout_ms constraints_timeout_ms flush_timeout_ms limits random log }
         sv2_constraint_key { reserved_weight sigops reserved }
-        sv2_template { struct_size node_handle version header_timestamp nbits prev_hash has_target target coinbase_tx_version coinbase_tx_input_sequence coinbase_tx_locktime coinbase_tx_outputs_count coinbase_tx_value_remaining coinbase_prefix coinbase_tx_outputs merkle_path }
+        sv2_template { struct_size node_handle version header_timestamp nbits prev_hash has_target reserved target coinbase_tx_version coinbase_tx_input_sequence coinbase_tx_locktime coinbase_tx_outputs_count coinbase_tx_value_remaining coinbase_prefix coinbase_tx_outputs merkle_path }
         sv2_solution { connection template_id node_handle header block_hash meets_target coinbase_tx }
         sv2_template_handle { template_id node_handle }
         sv2_close { connection reason }

@@ -271,7 +271,7 @@ static void a_malformed_message_ends_the_connection_but_not_its_output(void) {
     }
     CHECK(!sv2_connection_is_established(both.server));
     message = message_of_type(SV2_MESSAGE_CHANNEL_ENDPOINT_CHANGED);
-    RETURNS(SV2_ERROR_STATE, sv2_connection_send(both.server, &message));
+    RETURNS(SV2_ERROR_MALFORMED, sv2_connection_send(both.server, &message));
     RETURNS(SV2_ERROR_MALFORMED, sv2_connection_tick(both.server, at_start));
 
     carry(both.server, both.client);

@@ -86,6 +86,20 @@ static void functions_of_keys(void) {
     RETURNS(SV2_ERROR_NULL, sv2_certificate_check(&certificate, NULL, 0, NULL));
     RETURNS(SV2_ERROR_CERTIFICATE, sv2_certificate_check(&certificate, keys.public, 1000, NULL));
 
+    {
+        uint8_t bytes[SV2_CERTIFICATE_LEN];
+        sv2_certificate copy;
+        RETURNS(SV2_ERROR_NULL, sv2_certificate_to_bytes(NULL, bytes));
+        RETURNS(SV2_ERROR_NULL, sv2_certificate_to_bytes(&certificate, NULL));
+        RETURNS(SV2_OK, sv2_certificate_to_bytes(&certificate, bytes));
+        RETURNS(SV2_ERROR_NULL, sv2_certificate_from_bytes(NULL, &copy));
+        RETURNS(SV2_ERROR_NULL, sv2_certificate_from_bytes(bytes, NULL));
+        RETURNS(SV2_OK, sv2_certificate_from_bytes(bytes, &copy));
+        CHECK(copy.valid_from == 0 && copy.not_valid_after == 1);
+        CHECK(memcmp(copy.server_public_key, certificate.server_public_key, sizeof copy.server_public_key) == 0);
+        CHECK(memcmp(copy.signature, certificate.signature, sizeof copy.signature) == 0);
+    }
+
     RETURNS(SV2_ERROR_NULL, sv2_identity_new(NULL, &certificate, NULL, &identity));
     RETURNS(SV2_ERROR_NULL, sv2_identity_new(keys.secret, NULL, NULL, &identity));
     RETURNS(SV2_ERROR_NULL, sv2_identity_new(keys.secret, &certificate, NULL, NULL));

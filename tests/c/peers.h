@@ -42,10 +42,11 @@ static inline sv2_connection* new_client(const key_pair* authority) {
 
 static inline sv2_connection* new_server(const key_pair* authority) {
     sv2_responder_options options = SV2_RESPONDER_OPTIONS_INIT;
+    sv2_identity* identity = new_identity(authority, at_start.unix_s);
     sv2_connection* server;
-    options.identity = new_identity(authority, at_start.unix_s);
+    options.identity = identity;
     RETURNS(SV2_OK, sv2_connection_new_responder(&options, &server));
-    sv2_identity_free(options.identity); /* before the connection, as the header allows */
+    sv2_identity_free(identity); /* before the connection, as the header allows */
     return server;
 }
 

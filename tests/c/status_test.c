@@ -8,11 +8,11 @@ static const sv2_status every_status[] = {
     SV2_NO_EVENT,
     SV2_BUFFER_TOO_SMALL,
     SV2_NOT_FOUND,
+    SV2_STALE,
     SV2_ERROR_NULL,
     SV2_ERROR_ARGUMENT,
     SV2_ERROR_STATE,
     SV2_ERROR_ENCODE,
-    SV2_ERROR_OUTPUT_FULL,
     SV2_ERROR_KEY,
     SV2_ERROR_MALFORMED,
     SV2_ERROR_PAYLOAD_TOO_LARGE,
@@ -20,8 +20,11 @@ static const sv2_status every_status[] = {
     SV2_ERROR_CERTIFICATE,
     SV2_ERROR_AUTHENTICATION,
     SV2_ERROR_TIMEOUT,
+    SV2_ERROR_OUTPUT_FULL,
+    SV2_ERROR_TOO_MANY,
     SV2_ERROR_INTERNAL,
     SV2_ERROR_RANDOMNESS,
+    SV2_ERROR_OUT_OF_MEMORY,
 };
 
 static void every_status_has_a_name_and_a_sentence_of_its_own(void) {

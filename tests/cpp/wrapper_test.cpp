@@ -230,7 +230,7 @@ void talk(sv2::Connection& from, sv2::Connection& to, F handle) {
 void two_connections_talk_over_noise() {
     Peers peers = noise_peers();
     sv2::Connection &client = peers.client, &server = peers.server;
-    CHECK(client.certificate().status() == SV2_NOT_FOUND && !client.next_deadline());
+    CHECK(client.certificate().status() == SV2_NOT_FOUND && client.next_deadline());
     CHECK(client.tick(now).ok());
     CHECK(client.next_deadline() == std::chrono::steady_clock::time_point{11000ms});
 
@@ -288,7 +288,7 @@ void what_is_wrong_is_said() {
     sv2::Message message;
     CHECK(server.next_from(unread, now, message) == SV2_ERROR_MALFORMED);
     CHECK(std::string_view{server.error()}.find("SetupConnection.Success") != std::string_view::npos);
-    CHECK(server.send(sv2_channel_endpoint_changed{1}) == SV2_ERROR_STATE);
+    CHECK(server.send(sv2_channel_endpoint_changed{1}) == SV2_ERROR_MALFORMED);
 }
 
 void the_library_is_the_one_of_the_headers() {

@@ -22,6 +22,10 @@ impl Input {
         self.start == self.end
     }
 
+    pub(super) fn capacity(&self) -> usize {
+        self.buffer.capacity()
+    }
+
     /// The unread bytes. Whatever was lent out is returned with that.
     #[inline]
     pub(super) fn unread(&mut self) -> &mut [u8] {
@@ -43,19 +47,24 @@ impl Input {
         self.buffer.get(from..self.start).and_then(|bytes| bytes.get(range)).unwrap_or_default()
     }
 
-    /// At least `at_least` bytes behind the unread ones.
+    /// At least `at_least` bytes behind the unread ones, lent out; none if there is not so much memory.
     #[inline]
     pub(super) fn room(&mut self, at_least: usize) -> &mut [u8] {
         self.move_to_front();
-        let wanted = self.end.saturating_add(at_least);
-        if self.buffer.len() < wanted {
-            self.buffer.resize(wanted, 0);
+        let missing = self.end.saturating_add(at_least).saturating_sub(self.buffer.len());
+        if missing > 0 {
+            if self.buffer.try_reserve(missing).is_err() {
+                return &mut [];
+            }
+            self.buffer.resize(self.buffer.len() + missing, 0);
         }
+        self.lent = true;
         self.buffer.get_mut(self.end..).unwrap_or_default()
     }
 
     #[inline]
     pub(super) fn received(&mut self, n: usize) -> bool {
+        self.lent = false;
         let fits = n <= self.buffer.len() - self.end;
         if fits {
             self.end += n;
@@ -63,20 +72,25 @@ impl Input {
         fits
     }
 
-    pub(super) fn append(&mut self, bytes: &[u8]) {
-        if bytes.is_empty() {
-            return;
-        }
-        if let Some(room) = self.room(bytes.len()).get_mut(..bytes.len()) {
-            room.copy_from_slice(bytes);
-            self.end += bytes.len();
-        }
+    /// False, and nothing is kept, if there is not so much memory.
+    #[must_use]
+    pub(super) fn append(&mut self, bytes: &[u8]) -> bool {
+        let Some(room) = self.room(bytes.len()).get_mut(..bytes.len()) else { return false };
+        room.copy_from_slice(bytes);
+        self.end += bytes.len();
+        self.lent = false;
+        true
+    }
+
+    /// Whatever was lent out is returned.
+    #[inline]
+    pub(super) fn take_back(&mut self) {
+        self.lent = false;
     }
 
     /// Moves the unread bytes, the beginning of a frame at most, to the front of the buffer.
     #[inline]
     fn move_to_front(&mut self) {
-        self.lent = false;
         if self.is_empty() {
             (self.start, self.end) = (0, 0);
         } else if self.start > 0 {

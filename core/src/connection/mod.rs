@@ -64,6 +64,8 @@ pub enum ConnectionError {
     Malformed(DecodeError),
     /// The handshake was not finished in time.
     HandshakeTimeout,
+    /// There is no memory for a frame that has begun to arrive.
+    OutOfMemory,
 }
 
 impl fmt::Display for ConnectionError {
@@ -77,6 +79,7 @@ impl fmt::Display for ConnectionError {
             }
             Self::Malformed(error) => error.fmt(f),
             Self::HandshakeTimeout => f.write_str("the peer did not finish the handshake in time"),
+            Self::OutOfMemory => f.write_str("there is no memory for what the peer sends"),
         }
     }
 }
@@ -178,6 +181,7 @@ impl Connection {
         random: &mut dyn Random,
     ) -> Result<Option<Frame<'f>>, ConnectionError> {
         self.expect_handshake(now);
+        self.input.take_back();
         let (header, place) = loop {
             let kept = !self.input.is_empty();
             let unread = if kept { self.input.unread() } else { &mut **bytes };
@@ -187,7 +191,7 @@ impl Connection {
                     return Err(error);
                 }
                 Ok(Step::Need(_)) if !kept => {
-                    self.input.append(&*core::mem::take(bytes));
+                    self.keep(&*core::mem::take(bytes))?;
                     return Ok(None);
                 }
                 Ok(Step::Need(total)) => {
@@ -195,7 +199,7 @@ impl Connection {
                     if missing == 0 {
                         return Ok(None);
                     }
-                    self.input.append(split_off(bytes, missing));
+                    self.keep(split_off(bytes, missing))?;
                 }
                 Ok(Step::Done(n)) if kept => self.input.consume(n),
                 Ok(Step::Done(n)) => drop(split_off(bytes, n)),
@@ -212,7 +216,18 @@ impl Connection {
         Ok(Some(Frame { header, payload }))
     }
 
-    /// Memory to read at least `at_least` bytes into; say with [`Connection::received`] how many there were.
+    /// Keeps bytes of an unfinished frame.
+    #[inline]
+    fn keep(&mut self, bytes: &[u8]) -> Result<(), ConnectionError> {
+        if bytes.is_empty() || self.input.append(bytes) {
+            return Ok(());
+        }
+        self.fail(ConnectionError::OutOfMemory);
+        Err(ConnectionError::OutOfMemory)
+    }
+
+    /// Memory to read at least `at_least` bytes into; say with [`Connection::received`] how many there were. Empty if there is
+    /// not so much memory.
     #[inline]
     pub fn room(&mut self, at_least: usize) -> &mut [u8] {
         self.input.room(at_least)
@@ -314,6 +329,11 @@ impl Connection {
         self.output.len()
     }
 
+    /// Bytes of memory that are held for receiving.
+    pub fn input_capacity(&self) -> usize {
+        self.input.capacity()
+    }
+
     // ------------------------------------------------------------------------------------------------------------ time
 
     /// Time has passed: buffers that are not in use are given back, and a peer that does not finish its handshake fails.
@@ -328,9 +348,10 @@ impl Connection {
         self.error().map_or(Ok(()), Err)
     }
 
-    /// When [`Connection::tick`] should be called, in monotonic milliseconds.
+    /// When [`Connection::tick`] should be called, in monotonic milliseconds: at once, if the handshake has begun and nobody
+    /// said yet what time it is.
     pub fn next_deadline(&self) -> Option<u64> {
-        self.handshake_deadline
+        self.session.is_shaking_hands().then(|| self.handshake_deadline.unwrap_or(0))
     }
 
     /// The clock of the handshake starts with the first call that says what time it is.
@@ -355,7 +376,8 @@ impl Connection {
 
     #[cold]
     fn sealing_failed(&mut self, error: CipherError) -> SendError {
-        self.fail(ConnectionError::Cipher(error));
+        // What was received stays: a frame of it may be lent out.
+        self.session.fail(ConnectionError::Cipher(error));
         SendError::Failed
     }
 }

@@ -133,8 +133,14 @@ impl Output {
                     let end = end.min(first.frame.len());
                     let start = self.ready.len();
                     self.ready.extend_from_slice(first.frame.get(first.done..end).unwrap_or_default());
-                    let mac = cipher.seal(self.ready.get_mut(start..).unwrap_or_default())?;
-                    self.ready.extend_from_slice(&mac);
+                    match cipher.seal(self.ready.get_mut(start..).unwrap_or_default()) {
+                        Ok(mac) => self.ready.extend_from_slice(&mac),
+                        Err(error) => {
+                            // Nothing goes out that is not sealed.
+                            self.ready.truncate(start);
+                            return Err(error);
+                        }
+                    }
                     first.done = end;
                 }
             }

@@ -220,7 +220,8 @@ impl Session {
     fn note_setup(&mut self, frame: &Frame<'_>, proposer: Role) {
         let tag = frame.header.tag();
         if tag == SetupConnection::SHAPE.tag && self.role == proposer {
-            self.proposed = frame.payload.first().copied();
+            // A second one changes nothing: the first was judged.
+            self.proposed = self.proposed.or(frame.payload.first().copied());
         } else if tag == SetupConnectionSuccess::SHAPE.tag && self.role != proposer {
             self.protocol = self.proposed;
         }

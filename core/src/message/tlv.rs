@@ -4,9 +4,8 @@
 //! extension_type U16 | field_type U8 | length U16 | value
 //! ```
 //!
-//! The specification's only example is big-endian; deployed software writes little-endian. Reading accepts either: since
-//! only negotiated extensions count, the extension's type tells which order the peer uses. Everything that is not a TLV
-//! of a negotiated extension is ignored.
+//! The specification's only example is big-endian; deployed software writes little-endian. Reading accepts either, since the
+//! type of the extension that is looked for tells which order the peer uses. Everything else is stepped over.
 
 use core::fmt;
 
@@ -77,21 +76,39 @@ impl core::error::Error for TlvError {}
 
 /// Finds a TLV of a negotiated extension in what follows a message's last field.
 ///
-/// `negotiated` are the types of all negotiated extensions, that of `kind` among them: TLVs of the others are stepped
-/// over. The search ends at the first bytes that belong to none of them. Gives the value, or `None` if there is none.
+/// `negotiated` are the types of all negotiated extensions; if that of `kind` is not among them, nothing is found. TLVs of
+/// other extensions, negotiated or not, are stepped over. The bytes are walked once for each byte order, little-endian first.
+/// Gives the value, or `None` if there is none.
 pub fn find<'a>(trailing: &'a [u8], negotiated: &[u16], kind: Kind) -> Result<Option<&'a [u8]>, TlvError> {
+    if !negotiated.contains(&kind.extension_type) {
+        return Ok(None);
+    }
+    match find_in(ByteOrder::Little, trailing, kind) {
+        Ok(None) => find_in(ByteOrder::Big, trailing, kind),
+        found => found,
+    }
+}
+
+/// One walk, as if everything were in this order. A length that leads past the end is no TLV of this order, unless the header is
+/// the wanted one's.
+fn find_in(order: ByteOrder, trailing: &[u8], kind: Kind) -> Result<Option<&[u8]>, TlvError> {
     let mut rest = trailing;
-    while let Some((header, after)) = rest.split_first_chunk::<HEADER_LEN>() {
-        let Some((extension_type, len)) = read_header(header, negotiated) else { return Ok(None) };
-        let wanted = extension_type == kind.extension_type && header[2] == kind.field_type;
+    while let Some((&[a, b, field_type, c, d], after)) = rest.split_first_chunk::<HEADER_LEN>() {
+        let (extension_type, len) = match order {
+            ByteOrder::Little => (u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d])),
+            ByteOrder::Big => (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])),
+        };
+        let len = usize::from(len);
+        let wanted = extension_type == kind.extension_type && field_type == kind.field_type;
         if wanted && len > kind.max_len {
             return Err(TlvError::TooLong { len, max: kind.max_len });
         }
-        let Some((value, after)) = after.split_at_checked(len) else { return Err(TlvError::Truncated) };
-        if wanted {
-            return Ok(Some(value));
+        match after.split_at_checked(len) {
+            Some((value, _)) if wanted => return Ok(Some(value)),
+            Some((_, after)) => rest = after,
+            None if wanted => return Err(TlvError::Truncated),
+            None => return Ok(None),
         }
-        rest = after;
     }
     Ok(None)
 }
@@ -117,19 +134,6 @@ pub fn write(out: &mut [u8], kind: Kind, value: &[u8], order: ByteOrder) -> Resu
     *header = [a, b, kind.field_type, c, d];
     to.copy_from_slice(value);
     Ok(needed)
-}
-
-/// The extension's type and the value's length, if the type is negotiated in one of the byte orders. Little-endian is
-/// tried first; a type that is its own mirror image is therefore little-endian.
-fn read_header(&[a, b, _, c, d]: &[u8; HEADER_LEN], negotiated: &[u16]) -> Option<(u16, usize)> {
-    let (little, big) = (u16::from_le_bytes([a, b]), u16::from_be_bytes([a, b]));
-    if negotiated.contains(&little) {
-        Some((little, u16::from_le_bytes([c, d]).into()))
-    } else if negotiated.contains(&big) {
-        Some((big, u16::from_be_bytes([c, d]).into()))
-    } else {
-        None
-    }
 }
 
 #[cfg(test)]
@@ -166,6 +170,12 @@ mod tests {
     fn tlvs_of_other_negotiated_extensions_are_stepped_over() {
         assert_eq!(user_identity(b"\x07\x00\x01\x02\x00xx\x02\x00\x01\x01\x00w", NEGOTIATED), Ok(Some(Str(b"w"))));
         assert_eq!(user_identity(b"\x02\x00\x09\x02\x00xx\x02\x00\x01\x01\x00w", NEGOTIATED), Ok(Some(Str(b"w"))));
+    }
+
+    #[test]
+    fn tlvs_that_were_not_negotiated_are_stepped_over() {
+        assert_eq!(user_identity(b"\x03\x00\x01\x02\x00xx\x02\x00\x01\x01\x00w", &[2]), Ok(Some(Str(b"w"))));
+        assert_eq!(user_identity(b"\x00\x03\x01\x00\x02xx\x00\x02\x01\x00\x01w", &[2]), Ok(Some(Str(b"w"))));
     }
 
     #[test]

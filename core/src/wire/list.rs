@@ -74,6 +74,7 @@ impl<'a, T: Element<'a>> Iterator for ListIter<'a, T> {
         }
     }
 
+    #[inline]
     fn size_hint(&self) -> (usize, Option<usize>) {
         (self.0.len(), Some(self.0.len()))
     }

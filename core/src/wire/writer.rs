@@ -142,12 +142,19 @@ impl<'a> Writer<'a> {
         if list.len() > max {
             return self.too_long();
         }
-        self.prefix::<PREFIX>(list.len());
+        let count = list.len();
+        self.prefix::<PREFIX>(count);
+        let mut written = 0;
         for element in list {
             if element.encoded_len().is_none() {
                 return self.too_long();
             }
             element.for_each_part(&mut |part| self.put(part));
+            written += 1;
+        }
+        // A [`List::Wire`] that was not decoded may promise more than it has.
+        if written != count {
+            return self.too_long();
         }
         self.field += 1;
     }

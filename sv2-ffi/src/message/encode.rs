@@ -7,16 +7,24 @@ use sv2_core::frame::{FrameError, HEADER_LEN, Header, MAX_PAYLOAD_LEN};
 use sv2_core::message::{CHANNEL_MSG, Message, Unknown, shape};
 use sv2_core::wire::{EncodeError, Writer};
 
+use super::values::slice_mut;
 use super::{codec, sv2_message};
 use crate::boundary::fenced;
 use crate::text::write_text;
 use crate::{SV2_BUFFER_TOO_SMALL, SV2_ERROR_ENCODE, SV2_ERROR_NULL, SV2_NOT_FOUND, SV2_OK, sv2_status};
 
+/// Set in the `type` of a message to be encoded, it means: `payload` as it is, and the channel_msg bit of `extension_type`, also if
+/// the type is one the library knows. For proxies that pass on what they do not look into, and for tests.
+pub const SV2_MESSAGE_RAW: u32 = 0x0100_0000;
+
+/// The greatest `type` a message can have: 15 bits of extension and 8 bits of message.
+const MAX_TYPE: u32 = 0x7f_ffff;
+
 /// Writes a whole frame, header and payload, into `out`; `*len` becomes its length.
 ///
 /// Returns SV2_BUFFER_TOO_SMALL if `capacity` is too small: `*len` then says how much is needed, and nothing in `out` is of
 /// use (`out` may be NULL with a capacity of 0 to ask). Returns SV2_ERROR_ENCODE if a value does not fit its type, a rate is
-/// no number, or the payload would have more than 2^24 - 1 bytes.
+/// no number, the payload would have more than 2^24 - 1 bytes, or the type is none that a frame can have.
 ///
 /// # Safety
 /// `message` and what it points to are readable, `out` is writable for `capacity` bytes and overlaps none of it.
@@ -32,7 +40,7 @@ pub unsafe extern "C" fn sv2_message_encode(
     }
     fenced(|| {
         let message = unsafe { &*message };
-        let out = if out.is_null() { &mut [] } else { unsafe { std::slice::from_raw_parts_mut(out, capacity) } };
+        let out = unsafe { slice_mut(out, capacity) };
         let (status, written) = match unsafe { message.encode_frame(out) } {
             Ok(written) => (SV2_OK, written),
             Err(FrameError::Encode(EncodeError::BufferTooSmall { needed })) => (SV2_BUFFER_TOO_SMALL, needed),
@@ -134,7 +142,12 @@ impl sv2_message {
     #[inline]
     pub(crate) unsafe fn encode_payload(&self, out: &mut [u8]) -> Result<usize, FrameError> {
         let (fields, behind) = unsafe {
-            let fields = match codec::encode(self.r#type, &self.r#as, |shape| Writer::new(shape, &mut *out)) {
+            let raw = self.r#type & SV2_MESSAGE_RAW != 0;
+            if self.r#type & !SV2_MESSAGE_RAW > MAX_TYPE {
+                return Err(FrameError::NotAFrame);
+            }
+            let known = if raw { u32::MAX } else { self.r#type };
+            let fields = match codec::encode(known, &self.r#as, |shape| Writer::new(shape, &mut *out)) {
                 Some(writer) => writer.finish(),
                 None => Unknown { tag: self.r#type, payload: self.payload.as_slice() }.encode(out),
             };
@@ -156,6 +169,7 @@ impl sv2_message {
     /// The frame's header for a payload of this length.
     pub(crate) fn header(&self, payload_len: usize) -> Header {
         let [message_type, low, high, _] = self.r#type.to_le_bytes();
+        // With SV2_MESSAGE_RAW it is no type that is known.
         let channel_msg = match shape(self.r#type) {
             Some(shape) if shape.channel_msg => CHANNEL_MSG,
             Some(_) => 0,

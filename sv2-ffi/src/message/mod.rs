@@ -15,6 +15,7 @@ pub use tlv::*;
 pub use values::*;
 
 pub(crate) use lists::Lists;
+pub(crate) use values::slice_mut;
 
 use sv2_core::frame::Frame;
 use sv2_core::wire::DecodeError;

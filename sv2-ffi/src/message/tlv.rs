@@ -2,7 +2,7 @@
 
 use sv2_core::message::tlv::{self, ByteOrder, Kind, TlvError};
 
-use super::values::{slice, sv2_bytes};
+use super::values::{slice, slice_mut, sv2_bytes};
 use crate::boundary::fenced;
 use crate::{
     SV2_BUFFER_TOO_SMALL, SV2_ERROR_ENCODE, SV2_ERROR_MALFORMED, SV2_ERROR_NULL, SV2_NOT_FOUND, SV2_OK, sv2_status,
@@ -93,7 +93,7 @@ pub unsafe extern "C" fn sv2_tlv_write(
     }
     fenced(|| {
         let order = if big_endian == 0 { ByteOrder::Little } else { ByteOrder::Big };
-        let out = if out.is_null() { &mut [] } else { unsafe { std::slice::from_raw_parts_mut(out, capacity) } };
+        let out = unsafe { slice_mut(out, capacity) };
         let (status, written) = match tlv::write(out, kind.into(), unsafe { value.as_slice() }, order) {
             Ok(written) => (SV2_OK, written),
             Err(TlvError::BufferTooSmall { needed }) => (SV2_BUFFER_TOO_SMALL, needed),

@@ -97,6 +97,12 @@ impl sv2_bytes {
         Self { data: bytes.as_ptr(), len: bytes.len() }
     }
 
+    /// As [`Self::borrow`], but nothing is `{NULL, 0}`.
+    #[inline]
+    pub(crate) fn borrow_or_null(bytes: &[u8]) -> Self {
+        if bytes.is_empty() { Self::EMPTY } else { Self::borrow(bytes) }
+    }
+
     /// # Safety
     /// `data` is NULL or valid for reading `len` bytes for as long as the result is used.
     #[inline]
@@ -175,8 +181,18 @@ impl sv2_bytes_list {
 }
 
 /// # Safety
-/// `data` is NULL or aligned and valid for reading `len` elements for as long as the result is used.
+/// `data` is NULL or aligned and valid for reading `len` elements for as long as the result is used. If `len` is 0, it may be
+/// anything.
 #[inline]
 pub(crate) unsafe fn slice<'a, T>(data: *const T, len: usize) -> &'a [T] {
-    if data.is_null() { &[] } else { unsafe { std::slice::from_raw_parts(data, len) } }
+    if data.is_null() || len == 0 { &[] } else { unsafe { std::slice::from_raw_parts(data, len) } }
+}
+
+/// # Safety
+/// `data` is NULL or valid for writing `len` bytes for as long as the result is used; they need not hold anything that matters.
+/// A length that no memory has, meant as "enough", is as good as the greatest there is.
+#[inline]
+pub(crate) unsafe fn slice_mut<'a>(data: *mut u8, len: usize) -> &'a mut [u8] {
+    let len = len.min(isize::MAX as usize);
+    if data.is_null() || len == 0 { &mut [] } else { unsafe { std::slice::from_raw_parts_mut(data, len) } }
 }

@@ -7,12 +7,13 @@ use sv2_core::template::{Event, Level, Provider, ProviderError};
 use super::event::{Lent, sv2_solution, sv2_template_event};
 use super::values::*;
 use crate::boundary::{Object, enter, enter_status, fence, fenced, free, hand_out};
+use crate::message::slice_mut;
 use crate::noise::sv2_identity;
 use crate::options::read_options;
 use crate::text::ErrorText;
 use crate::{
-    SV2_ERROR_ARGUMENT, SV2_ERROR_INTERNAL, SV2_ERROR_NULL, SV2_ERROR_STATE, SV2_NO_EVENT, SV2_NOT_FOUND, SV2_OK,
-    sv2_bytes, sv2_bytes_list, sv2_status, sv2_time, sv2_u256,
+    SV2_ERROR_ARGUMENT, SV2_ERROR_INTERNAL, SV2_ERROR_NULL, SV2_ERROR_TOO_MANY, SV2_NO_EVENT, SV2_NOT_FOUND, SV2_OK,
+    SV2_STALE, sv2_bytes, sv2_bytes_list, sv2_status, sv2_time, sv2_u256,
 };
 
 /// Serves templates to any number of clients (spec 7), without sockets.
@@ -79,7 +80,7 @@ pub unsafe extern "C" fn sv2_template_provider_new(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sv2_template_provider_set_identity(
     provider: *mut sv2_template_provider,
-    identity: *mut sv2_identity,
+    identity: *const sv2_identity,
 ) -> sv2_status {
     let Some(identity) = (unsafe { identity.as_ref() }) else { return SV2_ERROR_NULL };
     let body = |this: &mut sv2_template_provider| {
@@ -91,7 +92,8 @@ pub unsafe extern "C" fn sv2_template_provider_set_identity(
 
 /// Somebody connected; `connection` is the host's name for it, and must not be in use.
 ///
-/// Returns SV2_ERROR_STATE if there are too many clients: close the socket.
+/// Returns SV2_ERROR_TOO_MANY if there are as many clients as the options allow: close the socket. Returns SV2_ERROR_ARGUMENT if the
+/// name is in use.
 ///
 /// # Safety
 /// `provider` is live.
@@ -118,7 +120,7 @@ pub unsafe extern "C" fn sv2_template_provider_receive(
     len: usize,
     now: sv2_time,
 ) -> sv2_status {
-    let bytes = if data.is_null() { &mut [] } else { unsafe { std::slice::from_raw_parts_mut(data, len) } };
+    let bytes = unsafe { slice_mut(data, len) };
     unsafe { call(provider, |this| this.receive(connection, bytes, now.into())) }
 }
 
@@ -140,11 +142,13 @@ pub unsafe extern "C" fn sv2_template_provider_output(
     provider: *mut sv2_template_provider,
     connection: u64,
 ) -> sv2_bytes {
-    let body = |this: &mut sv2_template_provider| sv2_bytes::borrow(this.provider.output(connection));
+    let body = |this: &mut sv2_template_provider| sv2_bytes::borrow_or_null(this.provider.output(connection));
     unsafe { enter(provider, sv2_bytes::EMPTY, sv2_bytes::EMPTY, body) }
 }
 
 /// The first `n` bytes of sv2_template_provider_output were written. There may be more now: long answers are encrypted bit by bit.
+///
+/// Returns SV2_ERROR_ARGUMENT if there were not so many, SV2_NOT_FOUND if there is no such connection any more.
 ///
 /// # Safety
 /// `provider` is live.
@@ -163,7 +167,7 @@ pub unsafe extern "C" fn sv2_template_provider_sent(
 ///
 /// `*template_id` becomes its identifier; they strictly increase. It is in use until SV2_TEMPLATE_EVENT_TEMPLATE_EXPIRED.
 ///
-/// Returns SV2_NOT_FOUND if nobody needs a template for this key any more, SV2_ERROR_STATE if its tip was followed by another one,
+/// Returns SV2_NOT_FOUND if nobody needs a template for this key any more, SV2_STALE if its tip was followed by another one,
 /// SV2_ERROR_ARGUMENT if it cannot be served: sv2_template_provider_error says why. The provider then does not know it.
 ///
 /// # Safety
@@ -345,7 +349,8 @@ unsafe fn call(
             this.error.set(error);
             match error {
                 ProviderError::UnknownConnection | ProviderError::UnknownKey => SV2_NOT_FOUND,
-                ProviderError::TooManyClients | ProviderError::StaleTemplate => SV2_ERROR_STATE,
+                ProviderError::TooManyClients => SV2_ERROR_TOO_MANY,
+                ProviderError::StaleTemplate => SV2_STALE,
                 ProviderError::ConnectionExists
                 | ProviderError::NotInOutput
                 | ProviderError::Template(_)

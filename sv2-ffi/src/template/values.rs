@@ -48,8 +48,8 @@ pub const SV2_LOG_DEBUG: c_int = 4;
 #[derive(Clone, Copy)]
 pub struct sv2_log {
     /// Gets a level, SV2_LOG_*, and a line of `len` bytes, UTF-8, not NUL-terminated, without a line break; what comes from
-    /// peers in it is escaped. It is called during functions of the object that take events out, from the thread of that call,
-    /// and must call nothing of this library.
+    /// peers in it is escaped. It is called during functions of the object that take events out, from the thread of that call.
+    /// It must call nothing of this object, and must not throw or jump out.
     pub write: Option<unsafe extern "C" fn(user_data: *mut c_void, level: c_int, text: *const c_char, len: usize)>,
     /// Handed to `write`. It must be usable from every thread the object is used from.
     pub user_data: *mut c_void,
@@ -67,9 +67,11 @@ pub struct sv2_template_provider_options {
     pub struct_size: usize,
     /// What clients are shown in the Noise handshake. NULL is an error unless `plaintext` is set. It may be freed once the
     /// provider is made.
-    pub identity: *mut sv2_identity,
+    pub identity: *const sv2_identity,
     /// Anything but 0: no encryption, for a network in which everybody is trusted.
     pub plaintext: u8,
+    /// Zero.
+    pub reserved: [u8; 7],
     /// A template on the same tip is sent when it is worth at least so many satoshis more than the last one: 1,000.
     pub fee_threshold_sat: u64,
     /// Clients are sent a template on the same tip no sooner than this after the last one, in milliseconds: 5,000.
@@ -80,12 +82,18 @@ pub struct sv2_template_provider_options {
     pub max_clients: usize,
     /// Most templates to keep up to date at once, one for each distinct constraint key: 16.
     pub max_keys: usize,
+    /// How often a client may send CoinbaseOutputConstraints while the tip stays the same: 32.
+    pub max_constraints_per_tip: u32,
+    /// How many RequestTransactionData of one client may be waiting for the node: 64.
+    pub max_pending_requests: u32,
     /// Bytes of transaction data to keep for clients that ask for what another one asked for before: 64 MiB.
     pub transaction_cache_len: usize,
     /// How long a client may take from connecting to SetupConnection, in milliseconds: 60,000.
     pub setup_timeout_ms: u64,
     /// How long a client may take from SetupConnection to CoinbaseOutputConstraints, in milliseconds: 600,000.
     pub constraints_timeout_ms: u64,
+    /// How long a client that is refused may take to read the reason, in milliseconds: 5,000.
+    pub flush_timeout_ms: u64,
     /// The bounds of each connection. Here max_output is 8 MiB unless set: what a slow client may cost before it is dropped.
     pub limits: sv2_limits,
     /// The source of randomness.
@@ -113,6 +121,11 @@ impl sv2_template_provider_options {
         set_ms(&mut options.template_lifetime_ms, self.template_lifetime_ms);
         set_ms(&mut options.setup_timeout_ms, self.setup_timeout_ms);
         set_ms(&mut options.constraints_timeout_ms, self.constraints_timeout_ms);
+        set_ms(&mut options.flush_timeout_ms, self.flush_timeout_ms);
+        if self.max_constraints_per_tip != 0 {
+            options.max_constraints_per_tip = self.max_constraints_per_tip;
+        }
+        set(&mut options.max_pending_requests, self.max_pending_requests as usize);
         set(&mut options.max_clients, self.max_clients);
         set(&mut options.max_keys, self.max_keys);
         set(&mut options.transaction_cache_len, self.transaction_cache_len);
@@ -143,6 +156,8 @@ pub struct sv2_template {
     pub prev_hash: sv2_u256,
     /// Anything but 0: clients are told `target`, which must be harder than nBits. What meets nBits is submitted all the same.
     pub has_target: u8,
+    /// Zero.
+    pub reserved: [u8; 3],
     /// The greatest hash of a block to submit, if has_target.
     pub target: sv2_u256,
     /// The coinbase transaction's nVersion.
