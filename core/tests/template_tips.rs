@@ -4,7 +4,7 @@ mod template_world;
 
 use sv2_core::bitcoin::Target;
 use sv2_core::template::{
-    CloseReason, ConstraintKey, Event, MIN_RESERVED_WEIGHT, ProviderError, Template, TemplateError,
+    CloseReason, ConstraintKey, Event, MIN_RESERVED_WEIGHT, ProviderError, SolutionRefusal, Template, TemplateError,
 };
 
 use template_world::{KEY, World, template, tip_hash};
@@ -514,11 +514,11 @@ fn changed_constraints_get_the_pair_of_the_new_key_with_a_higher_id() {
     let expected = [Event::DropTemplate { key: KEY }, Event::ClientReady { connection: 1, key: other }];
     assert_eq!(world.take_events(), expected);
 
-    // The host's template expires once, with its last id.
+    // The host's template expires once, by the id that the host knows.
     world.tip(tip_hash(2));
     world.take_events();
     world.tick_after(10_000);
-    assert_eq!(world.take_events(), [expired(5_000, of_first), expired(4_000, reissued)]);
+    assert_eq!(world.take_events(), [expired(5_000, of_first), expired(4_000, of_other)]);
 }
 
 #[test]
@@ -550,6 +550,31 @@ fn the_same_constraints_again_are_answered_again() {
     assert_eq!(world.take_events(), [Event::ClientReady { connection: 1, key: KEY }]);
     world.tick_after(60_000);
     world.expect_nothing(1);
+}
+
+#[test]
+fn the_ids_of_a_template_are_bounded_and_those_in_use_stay() {
+    let mut world = World::with(|options| options.max_constraints_per_tip = u32::MAX);
+    world.join(1);
+    let first = world.offer(&template(1, 5_000));
+    world.constrain(1, 1_000, 0);
+    world.join(2);
+    for _ in 0..5_000 {
+        world.constrain(2, 1_000, 0);
+        world.take(2);
+        world.take_events();
+    }
+    // The first, that of client 1, the oldest of the others, the last.
+    for (id, is_known) in [(first, true), (first + 1, true), (first + 2, false), (first + 5_001, true)] {
+        world.send(1, &template_world::solution(id, 0, &[]));
+        let unknown = SolutionRefusal::UnknownTemplate;
+        let refused = Event::SolutionRefused { connection: 1, template_id: id, refusal: unknown };
+        assert_eq!(world.take_events() != [refused], is_known, "{id}");
+    }
+    world.tip(tip_hash(2));
+    world.take_events();
+    world.tick_after(10_001);
+    assert_eq!(world.take_events(), [expired(5_000, first)]);
 }
 
 #[test]

@@ -15,10 +15,16 @@ use crate::message::error_code;
 use crate::template::ConstraintKey;
 
 impl Provider {
-    /// Makes `work` the current template of a key, under a new id.
-    pub(super) fn issue(&mut self, key: ConstraintKey, work: Arc<Work>, now: Time) -> Result<u64, FrameError> {
+    /// Makes `work` the current template of a key, under a new id: an alias if it had a `first_id` before.
+    pub(super) fn issue(
+        &mut self,
+        key: ConstraintKey,
+        work: Arc<Work>,
+        first_id: Option<u64>,
+        now: Time,
+    ) -> Result<u64, FrameError> {
         let (tip, value) = (work.tip, work.template.coinbase_tx_value_remaining);
-        let (id, frames) = self.templates.issue(work, now)?;
+        let (id, frames) = self.templates.issue(work, first_id, now)?;
         let before = self.keys.get_mut(&key).and_then(|key| key.current.replace(Current { id, tip, value, frames }));
         self.supersede(before);
         Ok(id)
@@ -111,7 +117,7 @@ impl Provider {
         // The same template may have been issued a second time, for a client that came to the key later.
         if Arc::strong_count(&stored.work) == 1 {
             let node_handle = stored.work.template.node_handle;
-            self.events.push(Event::TemplateExpired { node_handle, template_id });
+            self.events.push(Event::TemplateExpired { node_handle, template_id: stored.first_id });
         }
     }
 }

@@ -35,13 +35,14 @@ pub enum Event {
     TemplateExpired {
         /// The host's name for it.
         node_handle: u64,
-        /// What [`Provider::template_ready`](super::Provider::template_ready) returned for it.
+        /// What [`Provider::template_ready`](super::Provider::template_ready) returned for it. In [`Event::SubmitBlock`] and
+        /// [`Event::WantTransactions`] it may have another id, the one the client used; its handle is the same everywhere.
         template_id: u64,
     },
     /// Somebody wants the transactions of a template: answer with
     /// [`Provider::transactions_ready`](super::Provider::transactions_ready). Nobody else is held up meanwhile.
     WantTransactions {
-        /// To be given back with the answer.
+        /// To be given back with the answer: the id that the client used, see [`Event::TemplateExpired`].
         template_id: u64,
         /// The host's name for the template.
         node_handle: u64,
@@ -91,7 +92,7 @@ pub enum Event {
 pub struct Solution {
     /// The client that found it.
     pub connection: ConnectionId,
-    /// The template.
+    /// The template, by the id that the client used: see [`Event::TemplateExpired`].
     pub template_id: u64,
     /// The host's name for the template.
     pub node_handle: u64,

@@ -241,7 +241,8 @@ impl Provider {
             return Err(ProviderError::StaleTemplate);
         }
         let (prev_hash, height) = (work.tip.prev_hash, work.height());
-        let id = self.issue(key, work, now).map_err(|error| ProviderError::Template(TemplateError::Encode(error)))?;
+        let id =
+            self.issue(key, work, None, now).map_err(|error| ProviderError::Template(TemplateError::Encode(error)))?;
         if self.templates.tip() != Some(prev_hash) {
             self.change_tip(prev_hash, now);
         }

@@ -1,5 +1,6 @@
 //! What the engine does about each request of a client.
 
+use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec;
 
@@ -130,13 +131,25 @@ impl Provider {
     /// Gives the current template of a key another id.
     fn reissue(&mut self, key: ConstraintKey, template_id: u64, now: Time) {
         let Some(stored) = self.templates.get(template_id) else { return };
-        let work = Arc::clone(&stored.work);
+        let (work, first_id) = (Arc::clone(&stored.work), stored.first_id);
         // It was encoded before, so this does not fail.
-        let Ok(reissued) = self.issue(key, work, now) else { return };
+        let Ok(reissued) = self.issue(key, work, Some(first_id), now) else { return };
+        if self.templates.has_too_many_aliases() {
+            self.retire_alias();
+        }
         if let Some(announced) = self.keys.get_mut(&key).and_then(|key| key.announced.as_mut()) {
             if announced.id == template_id {
                 announced.id = reissued;
             }
+        }
+    }
+
+    /// Takes the oldest alias that nobody misses out of use: no client was sent it last, and the template has another id.
+    fn retire_alias(&mut self) {
+        let in_keys = self.keys.iter().filter_map(|(_, key)| key.current.as_ref()).map(|current| current.id);
+        let held: BTreeSet<u64> = self.clients.values().map(|client| client.last_template_id).chain(in_keys).collect();
+        if let Some((id, stored)) = self.templates.remove_alias(&held) {
+            self.retire(id, stored);
         }
     }
 

@@ -1,6 +1,6 @@
 //! The templates that were given out, and how long they live: until some time after their tip is gone.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
@@ -18,6 +18,9 @@ const MAX_COINBASE_PREFIX_LEN: usize = 8;
 
 /// How many tips that are gone are remembered, so that a template made on one is not taken for news.
 const REMEMBERED_TIPS: usize = 16;
+
+/// How many ids are kept besides the first of each template. Clients that come and go at will cause them.
+const MAX_ALIASES: usize = 4_096;
 
 /// A block template of the host: what NewTemplate and SetNewPrevHash say (spec 7.2 and 7.3), and the host's name for it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -201,6 +204,8 @@ pub(super) fn shared_frame<'a>(message: &impl Payload<'a>) -> Result<Arc<[u8]>, 
 #[derive(Debug)]
 pub(super) struct Stored {
     pub(super) work: Arc<Work>,
+    /// The id of the template by which the host knows it.
+    pub(super) first_id: u64,
     /// Whether any client was sent it.
     pub(super) handed_out: bool,
     pub(super) transactions: Transactions,
@@ -230,6 +235,8 @@ struct GoneTip {
 #[derive(Debug, Default)]
 pub(super) struct Templates {
     stored: BTreeMap<u64, Stored>,
+    /// Those of the ids that are a template's second or later.
+    aliases: BTreeSet<u64>,
     ids: Option<Ids>,
     tip: Option<Hash>,
     /// The height of the block to be found on it, once a template says so.
@@ -316,11 +323,31 @@ impl Templates {
     }
 
     /// Stores a template under a new id.
-    pub(super) fn issue(&mut self, work: Arc<Work>, now: Time) -> Result<(u64, Frames), FrameError> {
+    pub(super) fn issue(
+        &mut self,
+        work: Arc<Work>,
+        first_id: Option<u64>,
+        now: Time,
+    ) -> Result<(u64, Frames), FrameError> {
         let id = self.next_id(now);
         let frames = Frames::new(id, &work)?;
-        self.stored.insert(id, Stored { work, handed_out: false, transactions: Transactions::Unasked });
+        if first_id.is_some() {
+            self.aliases.insert(id);
+        }
+        let (first_id, transactions) = (first_id.unwrap_or(id), Transactions::Unasked);
+        self.stored.insert(id, Stored { work, first_id, handed_out: false, transactions });
         Ok((id, frames))
+    }
+
+    pub(super) fn has_too_many_aliases(&self) -> bool {
+        self.aliases.len() > MAX_ALIASES
+    }
+
+    /// Takes out the oldest alias that is not `held`, if its template has another id.
+    pub(super) fn remove_alias(&mut self, held: &BTreeSet<u64>) -> Option<(u64, Stored)> {
+        let has_another = |id: &u64| self.stored.get(id).is_some_and(|stored| Arc::strong_count(&stored.work) > 1);
+        let id = self.aliases.iter().copied().find(|id| !held.contains(id) && has_another(id))?;
+        self.remove(id).map(|stored| (id, stored))
     }
 
     pub(super) fn get(&self, id: u64) -> Option<&Stored> {
@@ -339,6 +366,7 @@ impl Templates {
 
     pub(super) fn remove(&mut self, id: u64) -> Option<Stored> {
         let stored = self.stored.remove(&id)?;
+        self.aliases.remove(&id);
         if let Transactions::Ready(frame) = &stored.transactions {
             self.kept_len = self.kept_len.saturating_sub(frame.len());
             self.kept.retain(|kept| *kept != id);
