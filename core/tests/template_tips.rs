@@ -19,14 +19,21 @@ fn key(reserved_weight: u32, sigops: u16) -> ConstraintKey {
 }
 
 #[test]
-fn weight_is_reserved_as_the_specification_says() {
+fn weight_is_reserved_as_the_specification_says_and_rounded_up() {
     assert_eq!(ConstraintKey::new(0, 0), Some(key(2_000, 0)));
-    assert_eq!(ConstraintKey::new(208, 7), Some(key(2_000, 7)));
-    assert_eq!(ConstraintKey::new(209, 7), Some(key(2_004, 7)));
-    assert_eq!(ConstraintKey::new(1_000, 400), Some(key(5_168, 400)));
+    assert_eq!(ConstraintKey::new(208, 0), Some(key(2_000, 0)));
+    assert_eq!(ConstraintKey::new(209, 0), Some(key(4_000, 0)));
+    assert_eq!(ConstraintKey::new(708, 0), Some(key(4_000, 0)));
+    assert_eq!(ConstraintKey::new(709, 0), Some(key(8_000, 0)));
+    // Where the next step is more than a block, it is exact.
+    assert_eq!(ConstraintKey::new(511_708, 0), Some(key(2_048_000, 0)));
+    assert_eq!(ConstraintKey::new(511_709, 0), Some(key(2_048_004, 0)));
     assert_eq!(ConstraintKey::new(999_708, 65_535), Some(key(4_000_000, 65_535)));
     assert_eq!(ConstraintKey::new(999_709, 0), None);
     assert_eq!(ConstraintKey::new(u32::MAX, 0), None);
+    for (sigops, rounded) in [(0, 0), (1, 400), (400, 400), (401, 4_000), (4_000, 4_000), (4_001, 65_535)] {
+        assert_eq!(ConstraintKey::new(0, sigops), Some(key(2_000, rounded)));
+    }
     assert_eq!(MIN_RESERVED_WEIGHT, 2_000);
 }
 
@@ -78,7 +85,7 @@ fn clients_with_different_constraints_get_different_templates() {
     world.join_with(1, 1_000, 0);
     world.join_with(2, 20_000, 400);
     world.join_with(3, 1_000, 0);
-    let other = key(81_168, 400);
+    let other = key(128_000, 400);
     let wanted: Vec<Event> =
         world.take_events().into_iter().filter(|event| matches!(event, Event::WantTemplate { .. })).collect();
     assert_eq!(wanted, [Event::WantTemplate { key: KEY }, Event::WantTemplate { key: other }]);
@@ -104,7 +111,7 @@ fn constraints_without_sigops_mean_400() {
     let mut world = World::new();
     world.set_up(1);
     world.send_frame(1, 0, 0x70, &1_000_u32.to_le_bytes());
-    let key = key(5_168, 400);
+    let key = key(8_000, 400);
     assert_eq!(world.take_events(), [Event::WantTemplate { key }, Event::ClientReady { connection: 1, key }]);
 }
 
@@ -240,7 +247,7 @@ fn a_tip_without_templates_asks_for_one_for_each_key() {
     let mut world = World::new();
     world.join_with(1, 1_000, 0);
     world.join_with(2, 20_000, 400);
-    let other = key(81_168, 400);
+    let other = key(128_000, 400);
     world.template(KEY, &template(1, 5_000)).unwrap();
     world.template(other, &template(1, 5_000)).unwrap();
     world.take(1);
@@ -267,7 +274,7 @@ fn the_first_template_on_a_new_tip_asks_for_those_of_the_other_keys() {
     let mut world = World::new();
     world.join_with(1, 1_000, 0);
     world.join_with(2, 20_000, 400);
-    let other = key(81_168, 400);
+    let other = key(128_000, 400);
     world.template(KEY, &template(1, 5_000)).unwrap();
     world.template(other, &template(1, 5_000)).unwrap();
     world.take_events();
@@ -305,7 +312,7 @@ fn a_template_on_a_tip_that_was_overtaken_unseen_is_refused() {
     let mut world = World::new();
     world.join_with(1, 1_000, 0);
     world.join_with(2, 20_000, 400);
-    let other = key(81_168, 400);
+    let other = key(128_000, 400);
     for wanted in [KEY, other] {
         world.template(wanted, &template(1, 5_000)).unwrap();
     }
@@ -499,7 +506,7 @@ fn changed_constraints_get_the_pair_of_the_new_key_with_a_higher_id() {
     let mut world = World::new();
     world.join_with(1, 1_000, 0);
     world.join_with(2, 20_000, 400);
-    let other = key(81_168, 400);
+    let other = key(128_000, 400);
     let of_other = world.template(other, &template(1, 4_000)).unwrap();
     let of_first = world.template(KEY, &template(1, 5_000)).unwrap();
     assert!(of_first > of_other);
@@ -529,7 +536,7 @@ fn constraints_for_which_there_is_no_template_yet_are_answered_when_there_is() {
     world.take(1);
     world.take_events();
     world.constrain(1, 2_000, 3);
-    let key = key(9_168, 3);
+    let key = key(16_000, 400);
     let expected =
         [Event::WantTemplate { key }, Event::DropTemplate { key: KEY }, Event::ClientReady { connection: 1, key }];
     assert_eq!(world.take_events(), expected);
@@ -578,24 +585,48 @@ fn the_ids_of_a_template_are_bounded_and_those_in_use_stay() {
 }
 
 #[test]
-fn a_client_beyond_the_last_key_gets_a_template_that_leaves_more_free() {
+fn clients_with_about_the_same_constraints_share_a_template() {
+    let mut world = World::with(|options| options.max_keys = 1);
+    for (id, sigops) in (1..).zip([400, 1, 17, 399]) {
+        world.join_with(id, 1_000 - u32::from(sigops) / 2, sigops);
+    }
+    assert!(world.closed.is_empty());
+    let key = key(8_000, 400);
+    let ready = (1..=4).map(|connection| Event::ClientReady { connection, key });
+    let expected: Vec<Event> = [Event::WantTemplate { key }].into_iter().chain(ready).collect();
+    assert_eq!(world.take_events(), expected);
+}
+
+#[test]
+fn a_client_beyond_the_last_key_gets_a_template_that_leaves_a_little_more_free() {
     let mut world = World::with(|options| options.max_keys = 2);
-    world.join_with(1, 20_000, 400);
-    world.join_with(2, 10_000, 10);
+    world.join_with(1, 10_000, 400);
+    world.join_with(2, 5_000, 0);
     world.take_events();
-    world.join_with(3, 5_000, 10);
-    assert_eq!(world.take_events(), [Event::ClientReady { connection: 3, key: key(41_168, 10) }]);
+    world.join_with(3, 2_000, 0);
+    assert_eq!(world.take_events(), [Event::ClientReady { connection: 3, key: key(32_000, 0) }]);
     world.join_with(4, 5_000, 11);
-    assert_eq!(world.take_events(), [Event::ClientReady { connection: 4, key: key(81_168, 400) }]);
-    world.join_with(5, 20_000, 401);
+    assert_eq!(world.take_events(), [Event::ClientReady { connection: 4, key: key(64_000, 400) }]);
+    world.join_with(5, 10_000, 401);
     assert_eq!(world.closed[&5], CloseReason::TooManyKeys);
+    // 56,000 more than it needs.
+    world.join_with(6, 1_000, 400);
+    assert_eq!(world.closed[&6], CloseReason::TooManyKeys);
     // Whoever is alone with its key makes room for another.
     world.constrain(1, 30_000, 500);
     assert_eq!(world.closed[&1], CloseReason::TooManyKeys, "client 4 shares it");
     world.provider.disconnect(3);
     world.clients.remove(&3);
     world.constrain(2, 30_000, 500);
-    assert!(world.take_events().contains(&Event::WantTemplate { key: key(121_168, 500) }));
+    assert!(world.take_events().contains(&Event::WantTemplate { key: key(128_000, 4_000) }));
+}
+
+#[test]
+fn nobody_is_made_to_reserve_all_the_sigops_of_a_block() {
+    let mut world = World::with(|options| options.max_keys = 1);
+    world.join_with(1, 1_000, u16::MAX);
+    world.join_with(2, 1_000, 0);
+    assert_eq!(world.closed[&2], CloseReason::TooManyKeys);
 }
 
 #[test]

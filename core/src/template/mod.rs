@@ -25,6 +25,9 @@ pub const MIN_RESERVED_WEIGHT: u32 = 2_000;
 /// fields of the coinbase 236, its scriptSig 400, its output count 12, the witness commitment 188.
 const FIXED_WEIGHT: u32 = 320 + 12 + 236 + 400 + 12 + 188;
 
+/// What sigops are rounded up to: as the weight, so that clients with about the same outputs share a template.
+const SIGOPS_STEPS: [u16; 4] = [0, 400, 4_000, u16::MAX];
+
 /// Sigops reserved for clients that speak an earlier draft, whose CoinbaseOutputConstraints ends after the size.
 const LEGACY_SIGOPS: u16 = 400;
 
@@ -41,12 +44,23 @@ impl ConstraintKey {
     /// What to reserve for a client that adds outputs of `max_additional_size` serialized bytes with at most `sigops`
     /// sigops (spec 7.1): 1168 + 4 * `max_additional_size` weight units, and not below [`MIN_RESERVED_WEIGHT`].
     ///
-    /// `None` if that is more than a block: no template can satisfy it.
+    /// Both are rounded up, so that clients share templates: the weight to [`MIN_RESERVED_WEIGHT`] doubled as often as it
+    /// takes, 2,000, 4,000, 8,000 and so on, unless that is more than a block; the sigops to 0, 400, 4,000 or 65,535.
+    ///
+    /// `None` if the outputs need more than a block: no template can satisfy it.
     #[must_use]
     pub fn new(max_additional_size: u32, sigops: u16) -> Option<Self> {
         let weight = max_additional_size.checked_mul(4)?.checked_add(FIXED_WEIGHT)?;
-        let reserved_weight = weight.max(MIN_RESERVED_WEIGHT);
-        (reserved_weight <= MAX_BLOCK_WEIGHT).then_some(Self { reserved_weight, sigops })
+        if weight > MAX_BLOCK_WEIGHT {
+            return None;
+        }
+        let mut step = MIN_RESERVED_WEIGHT;
+        while step < weight {
+            step *= 2;
+        }
+        let reserved_weight = if step <= MAX_BLOCK_WEIGHT { step } else { weight };
+        let sigops = SIGOPS_STEPS.into_iter().find(|step| *step >= sigops).unwrap_or(u16::MAX);
+        Some(Self { reserved_weight, sigops })
     }
 
     /// Whether a template made for this key also leaves enough free for `other`.

@@ -25,7 +25,7 @@ pub const CONSTRAINTS: CoinbaseOutputConstraints =
     CoinbaseOutputConstraints { coinbase_output_max_additional_size: 1_000, coinbase_output_max_additional_sigops: 0 };
 
 /// The key of [`CONSTRAINTS`].
-pub const KEY: ConstraintKey = ConstraintKey { reserved_weight: 5_168, sigops: 0 };
+pub const KEY: ConstraintKey = ConstraintKey { reserved_weight: 8_000, sigops: 0 };
 
 /// A message that a client received.
 #[derive(Clone, PartialEq, Eq)]

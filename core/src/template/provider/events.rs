@@ -160,7 +160,7 @@ pub enum CloseReason {
     },
     /// The client changes its constraints again and again.
     TooManyConstraints,
-    /// Too many different constraints are in use, and none of them covers the client's.
+    /// Too many different constraints are in use, and none of them fits the client's.
     TooManyKeys,
     /// Too many RequestTransactionData of the client are waiting.
     TooManyRequests,

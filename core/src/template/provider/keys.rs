@@ -6,6 +6,12 @@ use super::ProviderOptions;
 use super::templates::{Frames, Tip};
 use crate::template::ConstraintKey;
 
+/// How much more than it needs a client may be made to leave free: 1 % of a block, in weight units.
+const MAX_EXCESS_WEIGHT: u32 = 40_000;
+
+/// The same in sigops, of the 80,000 that a block can have.
+const MAX_EXCESS_SIGOPS: u16 = 4_000;
+
 /// The keys in use.
 #[derive(Debug, Default)]
 pub(super) struct Keys(BTreeMap<ConstraintKey, Key>);
@@ -72,7 +78,7 @@ impl Keys {
     }
 
     /// The key for a client with these constraints, which leaves another key: the one it wants, or if no more can be in
-    /// use, the tightest of those in use that covers it.
+    /// use, the tightest of those in use that covers it and does not leave much more of the block empty.
     pub(super) fn choose(
         &self,
         wanted: ConstraintKey,
@@ -84,7 +90,11 @@ impl Keys {
             return Some(wanted);
         }
         // They are ordered by the weight, then by the sigops.
-        self.0.range(wanted..).map(|(key, _)| *key).find(|key| key.covers(&wanted))
+        let is_close = |key: &ConstraintKey| {
+            key.reserved_weight - wanted.reserved_weight <= MAX_EXCESS_WEIGHT
+                && key.sigops - wanted.sigops <= MAX_EXCESS_SIGOPS
+        };
+        self.0.range(wanted..).map(|(key, _)| *key).find(|key| key.covers(&wanted) && is_close(key))
     }
 
     /// One more client has this key.

@@ -21,8 +21,8 @@ pub struct ProviderOptions {
     /// Most clients at once, those not set up yet included.
     pub max_clients: usize,
     /// Most templates to keep up to date at once, one for each distinct [`ConstraintKey`](super::super::ConstraintKey):
-    /// each costs the node work. When so many are in use, a new client gets one of them that covers its constraints, or
-    /// is refused.
+    /// each costs the node work. When so many are in use, a new client gets one of them that covers its constraints and
+    /// reserves at most 40,000 weight units and 4,000 sigops more, or is refused.
     pub max_keys: usize,
     /// How often a client may send CoinbaseOutputConstraints while the tip stays the same. Each is answered with a template.
     pub max_constraints_per_tip: u32,
