@@ -319,6 +319,14 @@ fn nothing_is_said_about_a_connection_after_it_was_disconnected() {
     world.provider.disconnect(1);
     assert_eq!(world.provider.next_event(), Some(Event::DropTemplate { key: KEY }));
     assert_eq!(world.provider.next_event(), None);
+
+    world.set_up(2);
+    world.clients.get_mut(&2).unwrap().send(&CONSTRAINTS).unwrap();
+    let mut bytes = world.clients.get_mut(&2).unwrap().output().to_vec();
+    world.provider.receive(2, &mut bytes, world.now).unwrap();
+    world.provider.disconnect(2);
+    assert_eq!(world.provider.next_event(), Some(Event::DropTemplate { key: KEY }), "and no ClientReady");
+    assert_eq!(world.provider.next_event(), None);
 }
 
 #[test]

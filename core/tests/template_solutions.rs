@@ -116,7 +116,7 @@ fn a_late_solution_is_submitted_while_the_template_lives() {
     let nonce = nonce(&template, &txid, true);
     world.tip(tip_hash(2));
     world.take_events();
-    world.pass(9_999);
+    world.pass(10_000);
     world.send(1, &solution(id, nonce, &coinbase_tx));
     assert_eq!(world.expect_block().header.nonce, nonce);
     world.pass(1);

@@ -435,9 +435,9 @@ fn templates_live_until_ten_seconds_after_their_tip_is_gone() {
     let tip_changed_at = world.now.monotonic_ms;
     world.offer(&template(2, 5_000));
     world.take_events();
-    assert_eq!(world.provider.next_deadline(), Some(tip_changed_at + 10_000));
-    world.tick_after(9_999);
+    world.tick_after(10_000);
     assert_eq!(world.take_events(), []);
+    assert_eq!(world.provider.next_deadline(), Some(tip_changed_at + 10_001));
     world.tick_after(1);
     let expected = [expired(5_000, issued[0]), expired(10_000, issued[1]), expired(20_000, issued[2])];
     assert_eq!(world.take_events(), expected);
@@ -524,7 +524,7 @@ fn changed_constraints_get_the_pair_of_the_new_key_with_a_higher_id() {
     // The host's template expires once, by the id that the host knows.
     world.tip(tip_hash(2));
     world.take_events();
-    world.tick_after(10_000);
+    world.tick_after(10_001);
     assert_eq!(world.take_events(), [expired(5_000, of_first), expired(4_000, of_other)]);
 }
 

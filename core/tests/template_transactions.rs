@@ -39,6 +39,11 @@ fn the_node_is_asked_once_and_everybody_is_answered() {
         world.expect_nothing(client);
     }
     world.transactions(id, Some(&TRANSACTIONS));
+    // Who asked twice is answered twice.
+    let twice = world.take(1);
+    assert_eq!(twice.len(), 2);
+    assert_eq!(twice[0], twice[1]);
+    world.inbox.insert(1, twice[..1].to_vec());
     world.expect_transactions(1, id, &TRANSACTIONS);
     world.expect_transactions(2, id, &TRANSACTIONS);
     world.expect_nothing(3);
@@ -100,6 +105,9 @@ fn a_template_is_served_until_ten_seconds_after_its_tip_is_gone_and_stale_then()
     world.expect_transactions(2, id, &TRANSACTIONS);
     world.pass(1);
     world.request_transactions(2, id);
+    world.expect_transactions(2, id, &TRANSACTIONS);
+    world.pass(1);
+    world.request_transactions(2, id);
     world.expect_no_transactions(2, id, "stale-template-id");
 }
 
@@ -109,7 +117,7 @@ fn whoever_waits_for_a_template_that_expires_is_told() {
     world.request_transactions(1, id);
     world.tip(tip_hash(2));
     world.take_events();
-    world.tick_after(10_000);
+    world.tick_after(10_001);
     world.expect_no_transactions(1, id, "stale-template-id");
     assert_eq!(world.take_events(), [Event::TemplateExpired { node_handle: 1 << 32 | 5_000, template_id: id }]);
     // The node's answer comes too late, which is no error.
@@ -166,9 +174,9 @@ fn requests_that_wait_are_counted() {
     let ids: Vec<u64> = (1..=4).map(|value| world.offer(&template(1, value))).collect();
     world.request_transactions(1, ids[0]);
     world.request_transactions(1, ids[1]);
-    world.request_transactions(1, ids[1]);
     world.transactions(ids[0], Some(&TRANSACTIONS));
-    world.request_transactions(1, ids[2]);
+    // Also for the second time.
+    world.request_transactions(1, ids[1]);
     assert!(world.closed.is_empty());
     world.request_transactions(1, ids[3]);
     assert_eq!(world.closed[&1], CloseReason::TooManyRequests);

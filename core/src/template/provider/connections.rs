@@ -71,7 +71,7 @@ impl Provider {
     pub(super) fn close(&mut self, id: ConnectionId, reason: CloseReason) {
         if let Some(client) = self.remove(id) {
             if client.writable {
-                self.events.forget(id);
+                self.events.cancel_writable(id);
             }
             self.events.push(Event::Close { connection: id, reason });
         }

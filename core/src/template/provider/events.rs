@@ -1,6 +1,6 @@
 //! What the engine tells its host.
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -196,6 +196,8 @@ impl fmt::Display for CloseReason {
 pub(super) struct Events {
     solutions: VecDeque<Solution>,
     queue: VecDeque<Event>,
+    /// How many events that end with their connection wait for each.
+    waiting: BTreeMap<ConnectionId, usize>,
     /// How many of the queue are log lines, and how many more there were.
     logs: usize,
     lost_logs: usize,
@@ -207,6 +209,9 @@ impl Events {
             return Some(Event::SubmitBlock(solution));
         }
         let event = self.queue.pop_front();
+        if let Some(id) = event.as_ref().and_then(connection_of) {
+            self.uncount(id, 1);
+        }
         match &event {
             Some(Event::Log { .. }) => self.logs = self.logs.saturating_sub(1),
             None if self.lost_logs > 0 => {
@@ -223,6 +228,9 @@ impl Events {
     }
 
     pub(super) fn push(&mut self, event: Event) {
+        if let Some(id) = connection_of(&event) {
+            *self.waiting.entry(id).or_default() += 1;
+        }
         self.queue.push_back(event);
     }
 
@@ -244,11 +252,35 @@ impl Events {
         self.queue.retain(|event| *event != Event::WantTemplate { key });
     }
 
-    /// Nothing is to be done any more about a connection.
+    /// A connection is gone: nothing is to be done any more about it. Most have nothing waiting, and cost no search.
     pub(super) fn forget(&mut self, id: ConnectionId) {
-        self.queue.retain(|event| match event {
-            Event::Writable { connection } | Event::Close { connection, .. } => *connection != id,
-            _ => true,
-        });
+        if self.waiting.remove(&id).is_some() {
+            self.queue.retain(|event| connection_of(event) != Some(id));
+        }
+    }
+
+    /// A connection is about to be closed: there is nothing to write to it.
+    pub(super) fn cancel_writable(&mut self, id: ConnectionId) {
+        let before = self.queue.len();
+        self.queue.retain(|event| *event != Event::Writable { connection: id });
+        self.uncount(id, before - self.queue.len());
+    }
+
+    fn uncount(&mut self, id: ConnectionId, n: usize) {
+        let Some(waiting) = self.waiting.get_mut(&id) else { return };
+        *waiting = waiting.saturating_sub(n);
+        if *waiting == 0 {
+            self.waiting.remove(&id);
+        }
+    }
+}
+
+/// The connection with which an event ends, if it is about a socket.
+fn connection_of(event: &Event) -> Option<ConnectionId> {
+    match event {
+        Event::Writable { connection } | Event::Close { connection, .. } | Event::ClientReady { connection, .. } => {
+            Some(*connection)
+        }
+        _ => None,
     }
 }

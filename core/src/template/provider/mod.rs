@@ -230,7 +230,9 @@ impl Provider {
     /// they have. It stays in use until [`Event::TemplateExpired`].
     ///
     /// # Errors
-    /// `UnknownKey`, `StaleTemplate` or `Template`; the engine then does not know the template.
+    /// `UnknownKey`, `StaleTemplate` or `Template`. The engine then does not know the template: no [`Event::TemplateExpired`]
+    /// will come for it, and what was wanted is still wanted. After `UnknownKey` nobody waits; after `StaleTemplate` the host
+    /// makes another on the present tip; after `Template` the same one would be refused again.
     pub fn template_ready(&mut self, key: ConstraintKey, template: Template, now: Time) -> Result<u64, ProviderError> {
         self.expire_templates(now);
         if self.keys.get(&key).is_none() {

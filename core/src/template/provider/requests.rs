@@ -171,7 +171,6 @@ impl Provider {
                 let code = self.why_unavailable(template_id);
                 self.refuse_transactions(id, template_id, code);
             }
-            Transactions::Asked(waiting) if waiting.contains(&id) => {}
             Transactions::Asked(_) | Transactions::Unasked if full => {
                 self.close_after_flush(id, CloseReason::TooManyRequests);
             }

@@ -223,7 +223,7 @@ pub(super) enum Transactions {
     Unavailable,
 }
 
-/// A tip that is gone, and when the templates on it expire.
+/// A tip that is gone, and until when, this millisecond included, the templates on it are served.
 #[derive(Debug)]
 struct GoneTip {
     prev_hash: Hash,
@@ -376,13 +376,13 @@ impl Templates {
 
     /// When the next templates expire, in monotonic milliseconds.
     pub(super) fn next_expiry(&self) -> Option<u64> {
-        self.gone.iter().find(|tip| !tip.expired).map(|tip| tip.expires_at)
+        self.gone.iter().find(|tip| !tip.expired).map(|tip| tip.expires_at.saturating_add(1))
     }
 
     /// A template whose time is over, if there is one.
     pub(super) fn next_expired(&mut self, now: Time) -> Option<(u64, Stored)> {
         while let Some(tip) = self.gone.iter_mut().find(|tip| !tip.expired) {
-            if tip.expires_at > now.monotonic_ms {
+            if tip.expires_at >= now.monotonic_ms {
                 return None;
             }
             let prev_hash = tip.prev_hash;
