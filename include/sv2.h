@@ -391,7 +391,8 @@
 #define SV2_TEMPLATE_EVENT_DROP_TEMPLATE 3
 
 /**
- * A template is no longer needed: free what belongs to its handle. See `as.template_expired`.
+ * A template is no longer needed: free what belongs to its handle. Its template_id is the one that
+ * sv2_template_provider_template_ready gave; a client may have known it by others. See `as.template_expired`.
  */
 #define SV2_TEMPLATE_EVENT_TEMPLATE_EXPIRED 4
 
@@ -3653,8 +3654,10 @@ sv2_status sv2_template_provider_template_ready(struct sv2_template_provider *pr
                                                 uint64_t *template_id);
 
 /**
- * The node has another tip, whose hash is `*prev_hash`: templates on the old one begin to expire, and new ones are asked for. Without
- * this call the same happens with the first template on the new tip.
+ * The node has another tip, whose hash is `*prev_hash`: templates on the old one begin to expire, and new ones are asked for.
+ *
+ * A host that calls this must do so for every tip, before it hands over templates on it: a template on another block is then
+ * SV2_STALE. For a host that never does, the first template on a new tip has the same effect.
  *
  * # Safety
  * `provider` is live, `prev_hash` is readable.
@@ -3745,7 +3748,8 @@ SV2_API void sv2_template_provider_free(struct sv2_template_provider *provider);
 
 /**
  * The key of a client that adds coinbase outputs of `max_additional_size` serialized bytes with at most `sigops` sigops: 1168 +
- * 4 * max_additional_size weight units, and at least 2,000 (spec 7.1). Returns SV2_ERROR_ARGUMENT if that is more than a block.
+ * 4 * max_additional_size weight units, and at least 2,000 (spec 7.1), both rounded up to a step, so that clients with nearly the
+ * same needs share a template. Returns SV2_ERROR_ARGUMENT if that is more than a block.
  *
  * # Safety
  * `key` is writable.

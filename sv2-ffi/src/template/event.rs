@@ -15,7 +15,8 @@ pub const SV2_TEMPLATE_EVENT_SUBMIT_BLOCK: u32 = 1;
 pub const SV2_TEMPLATE_EVENT_WANT_TEMPLATE: u32 = 2;
 /// No client needs templates for this key any more; those given before are still in use. See `as.drop_template`.
 pub const SV2_TEMPLATE_EVENT_DROP_TEMPLATE: u32 = 3;
-/// A template is no longer needed: free what belongs to its handle. See `as.template_expired`.
+/// A template is no longer needed: free what belongs to its handle. Its template_id is the one that
+/// sv2_template_provider_template_ready gave; a client may have known it by others. See `as.template_expired`.
 pub const SV2_TEMPLATE_EVENT_TEMPLATE_EXPIRED: u32 = 4;
 /// Somebody wants the transactions of a template: answer with sv2_template_provider_transactions_ready, now or later. See
 /// `as.want_transactions`.

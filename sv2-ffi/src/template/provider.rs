@@ -194,8 +194,10 @@ pub unsafe extern "C" fn sv2_template_provider_template_ready(
     unsafe { call(provider, body) }
 }
 
-/// The node has another tip, whose hash is `*prev_hash`: templates on the old one begin to expire, and new ones are asked for. Without
-/// this call the same happens with the first template on the new tip.
+/// The node has another tip, whose hash is `*prev_hash`: templates on the old one begin to expire, and new ones are asked for.
+///
+/// A host that calls this must do so for every tip, before it hands over templates on it: a template on another block is then
+/// SV2_STALE. For a host that never does, the first template on a new tip has the same effect.
 ///
 /// # Safety
 /// `provider` is live, `prev_hash` is readable.

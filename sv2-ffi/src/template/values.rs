@@ -208,7 +208,8 @@ impl sv2_template {
 }
 
 /// The key of a client that adds coinbase outputs of `max_additional_size` serialized bytes with at most `sigops` sigops: 1168 +
-/// 4 * max_additional_size weight units, and at least 2,000 (spec 7.1). Returns SV2_ERROR_ARGUMENT if that is more than a block.
+/// 4 * max_additional_size weight units, and at least 2,000 (spec 7.1), both rounded up to a step, so that clients with nearly the
+/// same needs share a template. Returns SV2_ERROR_ARGUMENT if that is more than a block.
 ///
 /// # Safety
 /// `key` is writable.
