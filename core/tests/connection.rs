@@ -375,3 +375,16 @@ fn a_room_that_no_memory_can_hold_is_empty_and_nothing_is_lost() {
     assert!(server.room(isize::MAX as usize - 64).is_empty());
     assert!(server.room(10).len() >= 10 && server.is_established());
 }
+
+#[test]
+fn a_room_that_is_being_read_into_survives_a_handshake_that_takes_too_long() {
+    let (_, mut server) = noise_pair(Limits::default());
+    server.tick(NOW).unwrap();
+    let len = server.room(4096).len();
+    let late = Time { monotonic_ms: NOW.monotonic_ms + 10_000, ..NOW };
+    assert_eq!(server.tick(late), Err(ConnectionError::HandshakeTimeout));
+    assert!(server.input_capacity() >= len, "somebody may be writing into it");
+    assert!(server.received(len));
+    assert_eq!(server.next(late, &mut SystemRandom), Err(ConnectionError::HandshakeTimeout));
+    assert_eq!(server.input_capacity(), 0);
+}

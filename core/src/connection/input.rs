@@ -100,14 +100,17 @@ impl Input {
         }
     }
 
-    pub(super) fn release(&mut self) {
-        *self = Self::default();
+    /// Gives the memory back, with what is unread in it, unless somebody may still look at it or read into it.
+    pub(super) fn release_unless_lent(&mut self) {
+        if !self.lent {
+            *self = Self::default();
+        }
     }
 
     /// Gives the memory back if nothing is in it that anybody needs.
     pub(super) fn release_if_idle(&mut self) {
-        if self.is_empty() && !self.lent {
-            self.release();
+        if self.is_empty() {
+            self.release_unless_lent();
         }
     }
 }

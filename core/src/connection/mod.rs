@@ -161,10 +161,11 @@ impl Connection {
         self.session.error()
     }
 
-    /// Gives the connection up: from now on it receives nothing and takes nothing to send. The first error stays.
+    /// Gives the connection up: from now on it receives nothing and takes nothing to send. The first error stays. A room or a
+    /// frame that is lent out stays valid as ever.
     pub fn fail(&mut self, error: ConnectionError) {
         self.session.fail(error);
-        self.input.release();
+        self.input.release_unless_lent();
     }
 
     // ------------------------------------------------------------------------------------------------------- receiving
