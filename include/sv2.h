@@ -424,6 +424,11 @@
 #define SV2_TEMPLATE_EVENT_SOLUTION_REFUSED 9
 
 /**
+ * A block that was submitted is the tip: the node has accepted it. See `as.block_accepted`.
+ */
+#define SV2_TEMPLATE_EVENT_BLOCK_ACCEPTED 10
+
+/**
  * The template was never given out, or its tip has been gone for too long.
  */
 #define SV2_SOLUTION_UNKNOWN_TEMPLATE 1
@@ -437,6 +442,42 @@
  * The same block with the same coinbase was submitted before.
  */
 #define SV2_SOLUTION_DUPLICATE 3
+
+/**
+ * The node can make templates: what a provider believes until it is told something else.
+ */
+#define SV2_NODE_READY 0
+
+/**
+ * The node has not caught up with the chain.
+ */
+#define SV2_NODE_SYNCING 1
+
+/**
+ * The node cannot be reached, or is not running.
+ */
+#define SV2_NODE_DOWN 2
+
+/**
+ * The node took the block; it is part of the chain once it is the tip.
+ */
+#define SV2_SUBMIT_TAKEN 0
+
+/**
+ * The node refused the block.
+ */
+#define SV2_SUBMIT_REFUSED 1
+
+/**
+ * The best block the node can make: followed by another when that is worth enough more.
+ */
+#define SV2_TEMPLATE_FULL 0
+
+/**
+ * Something to work on until the full template is there, as one without transactions at the very moment of a new tip. The first
+ * full one follows it at once, whatever it is worth.
+ */
+#define SV2_TEMPLATE_PROVISIONAL 1
 
 /**
  * How much a line of a log matters: something does not work and somebody should look at it.
@@ -2350,6 +2391,20 @@ typedef struct sv2_template_provider_options {
 } sv2_template_provider_options;
 
 /**
+ * Where somebody connected from, so that one address cannot take all places.
+ */
+typedef struct sv2_address {
+    /**
+     * How many of `bytes` count: 4 for IPv4, 16 for IPv6.
+     */
+    uint8_t len;
+    /**
+     * The address in network byte order.
+     */
+    uint8_t bytes[16];
+} sv2_address;
+
+/**
  * What a template must leave free for the coinbase. Clients with the same key share a template.
  */
 typedef struct sv2_constraint_key {
@@ -2400,9 +2455,13 @@ typedef struct sv2_template {
      */
     uint8_t has_target;
     /**
+     * Whether another template on the same tip is about to follow: SV2_TEMPLATE_FULL or SV2_TEMPLATE_PROVISIONAL.
+     */
+    uint8_t kind;
+    /**
      * Zero.
      */
-    uint8_t reserved[3];
+    uint8_t reserved[2];
     /**
      * The greatest hash of a block to submit, if has_target.
      */
@@ -2541,6 +2600,24 @@ typedef struct sv2_solution_refused {
 } sv2_solution_refused;
 
 /**
+ * A block of ours that is the tip.
+ */
+typedef struct sv2_block_accepted {
+    /**
+     * The client that found it; it may have gone.
+     */
+    uint64_t connection;
+    /**
+     * The template it was found on.
+     */
+    uint64_t template_id;
+    /**
+     * The block's hash.
+     */
+    struct sv2_u256 block_hash;
+} sv2_block_accepted;
+
+/**
  * One field for every type of event.
  */
 typedef union sv2_template_event_as {
@@ -2580,6 +2657,10 @@ typedef union sv2_template_event_as {
      * If type is SV2_TEMPLATE_EVENT_SOLUTION_REFUSED.
      */
     struct sv2_solution_refused solution_refused;
+    /**
+     * If type is SV2_TEMPLATE_EVENT_BLOCK_ACCEPTED.
+     */
+    struct sv2_block_accepted block_accepted;
     /**
      * Room for events of later versions.
      */
@@ -3576,17 +3657,19 @@ sv2_status sv2_template_provider_set_identity(struct sv2_template_provider *prov
                                               const struct sv2_identity *identity);
 
 /**
- * Somebody connected; `connection` is the host's name for it, and must not be in use.
+ * Somebody connected; `connection` is the host's name for it, and must not be in use. `address` is where from; NULL if that is not
+ * known or not to be counted, as for a local socket.
  *
  * Returns SV2_ERROR_TOO_MANY if there are as many clients as the options allow: close the socket. Returns SV2_ERROR_ARGUMENT if the
  * name is in use.
  *
  * # Safety
- * `provider` is live.
+ * `provider` is live, `address` is readable or NULL.
  */
 SV2_API
 sv2_status sv2_template_provider_connect(struct sv2_template_provider *provider,
                                          uint64_t connection,
+                                         const struct sv2_address *address,
                                          struct sv2_time now);
 
 /**
@@ -3666,6 +3749,33 @@ SV2_API
 sv2_status sv2_template_provider_tip_changed(struct sv2_template_provider *provider,
                                              const struct sv2_u256 *prev_hash,
                                              struct sv2_time now);
+
+/**
+ * The node's state: one of SV2_NODE_READY, which holds until something else is said, SV2_NODE_SYNCING and SV2_NODE_DOWN.
+ *
+ * While it is not ready, clients stay connected and keep what they have, and no templates are asked for. When it is ready again, all
+ * that is missing is asked for anew, and solutions for which no sv2_template_provider_submit_result came are handed out again.
+ *
+ * # Safety
+ * `provider` is live.
+ */
+SV2_API
+sv2_status sv2_template_provider_node_state(struct sv2_template_provider *provider,
+                                            uint32_t state,
+                                            struct sv2_time now);
+
+/**
+ * What the node said to the block of a SV2_TEMPLATE_EVENT_SUBMIT_BLOCK, by its hash: SV2_SUBMIT_TAKEN or SV2_SUBMIT_REFUSED. Until
+ * this is called, or the block is the tip, the solution is handed out again when the node was away and is back.
+ *
+ * # Safety
+ * `provider` is live, `block_hash` is readable.
+ */
+SV2_API
+sv2_status sv2_template_provider_submit_result(struct sv2_template_provider *provider,
+                                               const struct sv2_u256 *block_hash,
+                                               uint32_t result,
+                                               struct sv2_time now);
 
 /**
  * Answers SV2_TEMPLATE_EVENT_WANT_TRANSACTIONS: all transactions of the template but the coinbase, in order, serialized with their
@@ -3867,6 +3977,6 @@ SV2_API uint32_t sv2_abi_version(void);
 #define SV2_U256_INIT {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}}
 /** For sv2_template: set all that is known. */
 #define SV2_TEMPLATE_INIT \
-    {sizeof(sv2_template), 0, 0, 0, 0, SV2_U256_INIT, 0, {0, 0, 0}, SV2_U256_INIT, 0, 0, 0, 0, 0, {NULL, 0}, {NULL, 0}, {NULL, 0}}
+    {sizeof(sv2_template), 0, 0, 0, 0, SV2_U256_INIT, 0, 0, {0, 0}, SV2_U256_INIT, 0, 0, 0, 0, 0, {NULL, 0}, {NULL, 0}, {NULL, 0}}
 
 #endif  /* SV2_H */

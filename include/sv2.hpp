@@ -757,9 +757,15 @@ struct SolutionRefused {
     sv2_u256 block_hash;
 };
 
+/// A block that was submitted is the tip.
+struct BlockAccepted {
+    std::uint64_t connection, template_id;
+    sv2_u256 block_hash;
+};
+
 /// Something the host of a template provider must do, or may want to know.
 using TemplateEvent = std::variant<SubmitBlock, WantTemplate, DropTemplate, TemplateExpired, WantTransactions, Writable,
-                                   Close, ClientReady, SolutionRefused>;
+                                   Close, ClientReady, SolutionRefused, BlockAccepted>;
 
 /// Options of a template provider, with everything as usual; sv2.h says what they are. `identity` is set by
 /// TemplateProvider.
@@ -799,9 +805,9 @@ public:
 
     // Sockets.
 
-    /// Somebody connected; SV2_ERROR_TOO_MANY if there are too many clients.
-    Status connect(std::uint64_t connection, sv2_time now) & noexcept {
-        return sv2_template_provider_connect(get(), connection, now);
+    /// Somebody connected, from `address` if it is to be counted; SV2_ERROR_TOO_MANY if there are too many clients.
+    Status connect(std::uint64_t connection, const std::optional<sv2_address>& address, sv2_time now) & noexcept {
+        return sv2_template_provider_connect(get(), connection, address ? &*address : nullptr, now);
     }
 
     /// Bytes came. They are decrypted where they are, and mean nothing afterwards.
@@ -835,6 +841,16 @@ public:
     /// The node has another tip.
     Status tip_changed(const sv2_u256& prev_hash, sv2_time now) & noexcept {
         return sv2_template_provider_tip_changed(get(), &prev_hash, now);
+    }
+
+    /// Whether the node can make templates: SV2_NODE_READY, SV2_NODE_SYNCING or SV2_NODE_DOWN.
+    Status node_state(std::uint32_t state, sv2_time now) & noexcept {
+        return sv2_template_provider_node_state(get(), state, now);
+    }
+
+    /// What the node said to a block: SV2_SUBMIT_TAKEN or SV2_SUBMIT_REFUSED.
+    Status submit_result(const sv2_u256& block_hash, std::uint32_t result, sv2_time now) & noexcept {
+        return sv2_template_provider_submit_result(get(), &block_hash, result, now);
     }
 
     /// The transactions of a template, without its coinbase; nothing if the node does not have them any more.
@@ -886,6 +902,10 @@ public:
                     const sv2_solution_refused& refused = event.as.solution_refused;
                     return SolutionRefused{refused.connection, refused.template_id, refused.refusal,
                                            refused.block_hash};
+                }
+                case SV2_TEMPLATE_EVENT_BLOCK_ACCEPTED: {
+                    const sv2_block_accepted& accepted = event.as.block_accepted;
+                    return BlockAccepted{accepted.connection, accepted.template_id, accepted.block_hash};
                 }
                 default:
                     break;  // of a later version: nothing this header knows how to do

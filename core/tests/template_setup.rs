@@ -193,7 +193,7 @@ fn payloads_that_are_too_long_are_refused_on_announcement() {
 #[test]
 fn the_handshake_has_a_deadline() {
     let mut world = World::over_noise();
-    world.provider.connect(1, world.now).unwrap();
+    world.provider.connect(1, None, world.now).unwrap();
     assert_eq!(world.provider.next_deadline(), Some(world.now.monotonic_ms + 10_000));
     // Half an act is not an act.
     world.provider.receive(1, &mut [7; 32], world.now).unwrap();
@@ -255,8 +255,8 @@ fn more_clients_than_the_limit_are_not_taken() {
     let mut world = World::with(|options| options.max_clients = 2);
     world.join(1);
     world.connect(2);
-    assert_eq!(world.provider.connect(3, world.now), Err(ProviderError::TooManyClients));
-    assert_eq!(world.provider.connect(2, world.now), Err(ProviderError::ConnectionExists));
+    assert_eq!(world.provider.connect(3, None, world.now), Err(ProviderError::TooManyClients));
+    assert_eq!(world.provider.connect(2, None, world.now), Err(ProviderError::ConnectionExists));
     world.provider.disconnect(2);
     world.clients.remove(&2);
     world.join(3);

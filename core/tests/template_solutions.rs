@@ -10,7 +10,7 @@ use sv2_core::bitcoin::{
     restore_witness, root_from_path, sha256d,
 };
 use sv2_core::message::{CoinbaseOutputConstraints, Message, SubmitSolution};
-use sv2_core::template::{CloseReason, Event, Solution, SolutionRefusal, Template};
+use sv2_core::template::{CloseReason, Event, Solution, SolutionRefusal, Template, TemplateKind};
 
 use bitcoin_data::recorded;
 use template_world::{KEY, World, solution, template, tip_hash};
@@ -363,6 +363,7 @@ fn serve_and_solve(bytes: &[u8]) -> Hash {
         header_timestamp: block.header.time,
         nbits: block.header.nbits,
         target: None,
+        kind: TemplateKind::Full,
         node_handle: 413_567,
     };
     let mut world = World::over_noise();

@@ -31,6 +31,16 @@ sv2_template for_engine(const host::Template& of, std::uint64_t handle) {
     return t;
 }
 
+sv2_address for_engine(const asio::ip::address& of) {
+    sv2_address address{};
+    const auto set = [&](const auto& bytes) {
+        address.len = static_cast<std::uint8_t>(bytes.size());
+        std::copy(bytes.begin(), bytes.end(), address.bytes);
+    };
+    of.is_v4() ? set(of.to_v4().to_bytes()) : set(of.to_v6().to_bytes());
+    return address;
+}
+
 const char* why_refused(std::uint32_t refusal) {
     switch (refusal) {
     case SV2_SOLUTION_UNKNOWN_TEMPLATE: return "its template is not known, or too old";
@@ -118,7 +128,7 @@ void Server::accept() {
         socket.set_option(tcp::no_delay{true}, ignored);
         const tcp::endpoint remote = socket.remote_endpoint(ignored);
         const Id id = next_id_++;
-        if (const sv2::Status status = provider_.connect(id, sv2::now()); !status.ok()) {
+        if (const sv2::Status status = provider_.connect(id, for_engine(remote.address()), sv2::now()); !status.ok()) {
             say_of_peers("refused " + remote.address().to_string() + ": " + provider_.error());
         } else {
             clients_.emplace(id, Client{std::move(socket), remote.address().to_string() + ":" + std::to_string(remote.port())});
@@ -206,6 +216,10 @@ void Server::drain() {
                                std::to_string(e.key.reserved_weight) + " weight units and " + std::to_string(e.key.sigops) +
                                " sigops reserved");
                        },
+                       [&](const sv2::BlockAccepted& e) {
+                           say("block " + sv2::to_string(e.block_hash) + " accepted at height " +
+                               std::to_string(chain_.height()));
+                       },
                        [&](const sv2::SolutionRefused& e) {
                            say_of_peers("solution for template " + std::to_string(e.template_id) + " of client " +
                                std::to_string(e.connection) + " refused: " + why_refused(e.refusal));
@@ -280,7 +294,6 @@ void Server::submit(const sv2_solution& solution) {
         chain_.submit(*found->second, header.version, header.time, header.nonce, sv2::view(solution.coinbase_tx));
     switch (result.verdict) {
     case host::Verdict::accepted: {
-        say("block " + host::rpc_hex(result.hash) + " accepted at height " + std::to_string(result.height));
         // The new tip first, with what is in the mempool; more transactions come afterwards.
         (void)provider_.tip_changed(chain_.tip(), sv2::now());
         if (chain_.mempool_size() < options_.mempool) {

@@ -85,7 +85,7 @@ impl World {
         let id = u64::from(a % 4);
         match op % 12 {
             0 => {
-                if self.provider.connect(id, self.now).is_ok() {
+                if self.provider.connect(id, None, self.now).is_ok() {
                     self.readers.insert(id, Reader::default());
                 }
             }

@@ -98,14 +98,16 @@ fn structs_are_laid_out_as_c_sees_them() {
         sv2_url { host port has_authority_key authority_key }
         sv2_log { write user_data }
         sv2_template_provider_options { struct_size identity plaintext reserved fee_threshold_sat update_interval_ms template_lifetime_ms max_clients max_keys max_constraints_per_tip max_pending_requests transaction_cache_len setup_timeout_ms constraints_timeout_ms flush_timeout_ms limits random log }
+        sv2_address { len bytes }
         sv2_constraint_key { reserved_weight sigops reserved }
-        sv2_template { struct_size node_handle version header_timestamp nbits prev_hash has_target reserved target coinbase_tx_version coinbase_tx_input_sequence coinbase_tx_locktime coinbase_tx_outputs_count coinbase_tx_value_remaining coinbase_prefix coinbase_tx_outputs merkle_path }
+        sv2_template { struct_size node_handle version header_timestamp nbits prev_hash has_target kind reserved target coinbase_tx_version coinbase_tx_input_sequence coinbase_tx_locktime coinbase_tx_outputs_count coinbase_tx_value_remaining coinbase_prefix coinbase_tx_outputs merkle_path }
         sv2_solution { connection template_id node_handle header block_hash meets_target coinbase_tx }
         sv2_template_handle { template_id node_handle }
         sv2_close { connection reason }
         sv2_client_ready { connection key }
         sv2_solution_refused { connection template_id refusal block_hash }
-        sv2_template_event_as { submit_block want_template drop_template template_expired want_transactions writable close client_ready solution_refused reserved }
+        sv2_block_accepted { connection template_id block_hash }
+        sv2_template_event_as { submit_block want_template drop_template template_expired want_transactions writable close client_ready solution_refused block_accepted reserved }
         sv2_template_event { r#type reserved r#as }
     };
     for (ours, c) in layout.lines().zip(include_str!("../../tests/abi/layout.txt").lines()) {

@@ -270,13 +270,15 @@ static void functions_of_template_providers(void) {
     LEAVES_ALONE(provider, SV2_ERROR_ARGUMENT, sv2_template_provider_new(&options, &provider)); /* no identity */
 
     RETURNS(SV2_ERROR_NULL, sv2_template_provider_set_identity(NULL, NULL));
-    RETURNS(SV2_ERROR_NULL, sv2_template_provider_connect(NULL, 1, at_start));
+    RETURNS(SV2_ERROR_NULL, sv2_template_provider_connect(NULL, 1, NULL, at_start));
     RETURNS(SV2_ERROR_NULL, sv2_template_provider_receive(NULL, 1, bytes, 1, at_start));
     sv2_template_provider_disconnect(NULL, 1);
     CHECK(sv2_template_provider_output(NULL, 1).data == NULL && sv2_template_provider_output(NULL, 1).len == 0);
     RETURNS(SV2_ERROR_NULL, sv2_template_provider_sent(NULL, 1, 0, at_start));
     RETURNS(SV2_ERROR_NULL, sv2_template_provider_template_ready(NULL, key, &node_template, at_start, &template_id));
     RETURNS(SV2_ERROR_NULL, sv2_template_provider_tip_changed(NULL, &prev_hash, at_start));
+    RETURNS(SV2_ERROR_NULL, sv2_template_provider_node_state(NULL, SV2_NODE_DOWN, at_start));
+    RETURNS(SV2_ERROR_NULL, sv2_template_provider_submit_result(NULL, &prev_hash, SV2_SUBMIT_TAKEN, at_start));
     RETURNS(SV2_ERROR_NULL, sv2_template_provider_transactions_ready(NULL, 1, &no_items, at_start));
     RETURNS(SV2_ERROR_NULL, sv2_template_provider_tick(NULL, at_start));
     CHECK(sv2_template_provider_next_deadline(NULL) == UINT64_MAX);
@@ -292,6 +294,9 @@ static void functions_of_template_providers(void) {
     LEAVES_ALONE(template_id, SV2_NOT_FOUND,
                  sv2_template_provider_template_ready(provider, key, &node_template, at_start, &template_id));
     RETURNS(SV2_ERROR_NULL, sv2_template_provider_tip_changed(provider, NULL, at_start));
+    RETURNS(SV2_ERROR_NULL, sv2_template_provider_submit_result(provider, NULL, SV2_SUBMIT_TAKEN, at_start));
+    RETURNS(SV2_ERROR_ARGUMENT, sv2_template_provider_submit_result(provider, &prev_hash, 7, at_start));
+    RETURNS(SV2_ERROR_ARGUMENT, sv2_template_provider_node_state(provider, 7, at_start));
     RETURNS(SV2_OK,
             sv2_template_provider_transactions_ready(provider, 1, NULL, at_start)); /* an answer: there are none */
     RETURNS(SV2_ERROR_NULL, sv2_template_provider_next_event(provider, NULL));
@@ -299,7 +304,7 @@ static void functions_of_template_providers(void) {
     RETURNS(SV2_ERROR_NULL, sv2_template_provider_next_solution(provider, NULL));
     LEAVES_ALONE(solution, SV2_NO_EVENT, sv2_template_provider_next_solution(provider, &solution));
     RETURNS(SV2_NOT_FOUND, sv2_template_provider_receive(provider, 1, NULL, 0, at_start));
-    RETURNS(SV2_OK, sv2_template_provider_connect(provider, 1, at_start));
+    RETURNS(SV2_OK, sv2_template_provider_connect(provider, 1, NULL, at_start));
     RETURNS(SV2_OK, sv2_template_provider_receive(provider, 1, NULL, 0, at_start));
     CHECK(sv2_template_provider_output(provider, 1).len == 0 && sv2_template_provider_clients(provider) == 1);
     sv2_template_provider_free(provider);

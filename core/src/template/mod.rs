@@ -11,8 +11,8 @@ use crate::message::{CoinbaseOutputConstraints, Payload};
 use crate::wire::DecodeError;
 
 pub use provider::{
-    CloseReason, ConnectionId, Event, Level, Provider, ProviderError, ProviderOptions, Solution, SolutionRefusal,
-    Template, TemplateError,
+    CloseReason, ConnectionId, Event, Level, NodeState, Provider, ProviderError, ProviderOptions, Solution,
+    SolutionRefusal, SubmitResult, Template, TemplateError, TemplateKind,
 };
 
 /// Weight of a whole block, in weight units (consensus).

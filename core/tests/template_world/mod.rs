@@ -13,6 +13,7 @@ use sv2_core::message::{
 use sv2_core::noise::{Authority, AuthorityKeypair, Identity, SecretKey};
 use sv2_core::template::{
     CloseReason, ConnectionId, ConstraintKey, Event, Provider, ProviderError, ProviderOptions, Solution, Template,
+    TemplateKind,
 };
 use sv2_core::wire::{Str, U256};
 use sv2_core::{SystemRandom, Time};
@@ -127,7 +128,7 @@ impl World {
 
     /// A client that is connected, its handshake done, and nothing more.
     pub fn connect(&mut self, id: ConnectionId) {
-        self.provider.connect(id, self.now).unwrap();
+        self.provider.connect(id, None, self.now).unwrap();
         let limits = Limits::default();
         let connection = match self.authority {
             Some(authority) => Connection::initiator(authority, limits, &mut SystemRandom).unwrap(),
@@ -388,6 +389,7 @@ pub fn template(n: u8, value: u64) -> Template {
         header_timestamp: 1_700_000_000 + u32::from(n),
         nbits: REGTEST_NBITS,
         target: None,
+        kind: TemplateKind::Full,
         node_handle: u64::from(n) << 32 | value,
     }
 }

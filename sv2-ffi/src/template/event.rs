@@ -31,6 +31,9 @@ pub const SV2_TEMPLATE_EVENT_CLIENT_READY: u32 = 8;
 /// A SubmitSolution is not submitted. See `as.solution_refused`.
 pub const SV2_TEMPLATE_EVENT_SOLUTION_REFUSED: u32 = 9;
 
+/// A block that was submitted is the tip: the node has accepted it. See `as.block_accepted`.
+pub const SV2_TEMPLATE_EVENT_BLOCK_ACCEPTED: u32 = 10;
+
 /// The template was never given out, or its tip has been gone for too long.
 pub const SV2_SOLUTION_UNKNOWN_TEMPLATE: u32 = 1;
 /// The hash does not meet nBits: no network accepts it.
@@ -102,6 +105,18 @@ pub struct sv2_solution_refused {
     pub block_hash: sv2_u256,
 }
 
+/// A block of ours that is the tip.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct sv2_block_accepted {
+    /// The client that found it; it may have gone.
+    pub connection: u64,
+    /// The template it was found on.
+    pub template_id: u64,
+    /// The block's hash.
+    pub block_hash: sv2_u256,
+}
+
 /// One field for every type of event.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -124,6 +139,8 @@ pub union sv2_template_event_as {
     pub client_ready: sv2_client_ready,
     /// If type is SV2_TEMPLATE_EVENT_SOLUTION_REFUSED.
     pub solution_refused: sv2_solution_refused,
+    /// If type is SV2_TEMPLATE_EVENT_BLOCK_ACCEPTED.
+    pub block_accepted: sv2_block_accepted,
     /// Room for events of later versions.
     pub reserved: [u64; 32],
 }
@@ -199,6 +216,11 @@ impl Lent {
                 let block_hash = sv2_u256 { bytes };
                 let solution_refused = sv2_solution_refused { connection, template_id, refusal, block_hash };
                 (SV2_TEMPLATE_EVENT_SOLUTION_REFUSED, As { solution_refused })
+            }
+            Event::BlockAccepted { block_hash, connection, template_id } => {
+                let block_hash = sv2_u256 { bytes: block_hash };
+                let block_accepted = sv2_block_accepted { connection, template_id, block_hash };
+                (SV2_TEMPLATE_EVENT_BLOCK_ACCEPTED, As { block_accepted })
             }
             Event::Log { .. } => return None,
         };

@@ -90,20 +90,26 @@ pub unsafe extern "C" fn sv2_template_provider_set_identity(
     unsafe { enter_status(provider, body) }
 }
 
-/// Somebody connected; `connection` is the host's name for it, and must not be in use.
+/// Somebody connected; `connection` is the host's name for it, and must not be in use. `address` is where from; NULL if that is not
+/// known or not to be counted, as for a local socket.
 ///
 /// Returns SV2_ERROR_TOO_MANY if there are as many clients as the options allow: close the socket. Returns SV2_ERROR_ARGUMENT if the
 /// name is in use.
 ///
 /// # Safety
-/// `provider` is live.
+/// `provider` is live, `address` is readable or NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sv2_template_provider_connect(
     provider: *mut sv2_template_provider,
     connection: u64,
+    address: *const sv2_address,
     now: sv2_time,
 ) -> sv2_status {
-    unsafe { call(provider, |this| this.connect(connection, now.into())) }
+    let address = match unsafe { address.as_ref() }.map(sv2_address::read).transpose() {
+        Ok(address) => address,
+        Err(status) => return status,
+    };
+    unsafe { call(provider, |this| this.connect(connection, address, now.into())) }
 }
 
 /// Bytes came from a client. They are decrypted where they are, so they have no meaning afterwards; nothing keeps pointing to them.
@@ -184,8 +190,12 @@ pub unsafe extern "C" fn sv2_template_provider_template_ready(
         Ok(template) => template,
         Err(status) => return status,
     };
+    let template = match unsafe { template.read() } {
+        Ok(template) => template,
+        Err(status) => return status,
+    };
     let body = |this: &mut Provider| {
-        let id = this.template_ready(key.into(), unsafe { template.read() }, now.into())?;
+        let id = this.template_ready(key.into(), template, now.into())?;
         if !template_id.is_null() {
             unsafe { template_id.write(id) };
         }
@@ -210,6 +220,54 @@ pub unsafe extern "C" fn sv2_template_provider_tip_changed(
     let Some(prev_hash) = (unsafe { prev_hash.as_ref() }) else { return SV2_ERROR_NULL };
     let body = |this: &mut Provider| {
         this.tip_changed(prev_hash.bytes, now.into());
+        Ok(())
+    };
+    unsafe { call(provider, body) }
+}
+
+/// The node's state: one of SV2_NODE_READY, which holds until something else is said, SV2_NODE_SYNCING and SV2_NODE_DOWN.
+///
+/// While it is not ready, clients stay connected and keep what they have, and no templates are asked for. When it is ready again, all
+/// that is missing is asked for anew, and solutions for which no sv2_template_provider_submit_result came are handed out again.
+///
+/// # Safety
+/// `provider` is live.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sv2_template_provider_node_state(
+    provider: *mut sv2_template_provider,
+    state: u32,
+    now: sv2_time,
+) -> sv2_status {
+    let state = match node_state(state) {
+        Ok(state) => state,
+        Err(status) => return status,
+    };
+    let body = |this: &mut Provider| {
+        this.node_state(state, now.into());
+        Ok(())
+    };
+    unsafe { call(provider, body) }
+}
+
+/// What the node said to the block of a SV2_TEMPLATE_EVENT_SUBMIT_BLOCK, by its hash: SV2_SUBMIT_TAKEN or SV2_SUBMIT_REFUSED. Until
+/// this is called, or the block is the tip, the solution is handed out again when the node was away and is back.
+///
+/// # Safety
+/// `provider` is live, `block_hash` is readable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sv2_template_provider_submit_result(
+    provider: *mut sv2_template_provider,
+    block_hash: *const sv2_u256,
+    result: u32,
+    now: sv2_time,
+) -> sv2_status {
+    let Some(block_hash) = (unsafe { block_hash.as_ref() }) else { return SV2_ERROR_NULL };
+    let result = match submit_result(result) {
+        Ok(result) => result,
+        Err(status) => return status,
+    };
+    let body = |this: &mut Provider| {
+        this.submit_result(&block_hash.bytes, result, now.into());
         Ok(())
     };
     unsafe { call(provider, body) }

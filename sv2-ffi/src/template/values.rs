@@ -3,8 +3,9 @@
 use std::ffi::c_char;
 
 use libc::{c_int, c_void};
+use std::net::IpAddr;
 use sv2_core::bitcoin::Target;
-use sv2_core::template::{ConstraintKey, ProviderOptions, Template};
+use sv2_core::template::{ConstraintKey, NodeState, ProviderOptions, SubmitResult, Template, TemplateKind};
 
 use crate::noise::sv2_identity;
 use crate::options::{Options, sv2_limits, sv2_random};
@@ -31,6 +32,69 @@ impl From<ConstraintKey> for sv2_constraint_key {
 impl From<sv2_constraint_key> for ConstraintKey {
     fn from(key: sv2_constraint_key) -> Self {
         Self { reserved_weight: key.reserved_weight, sigops: key.sigops }
+    }
+}
+
+/// Where somebody connected from, so that one address cannot take all places.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct sv2_address {
+    /// How many of `bytes` count: 4 for IPv4, 16 for IPv6.
+    pub len: u8,
+    /// The address in network byte order.
+    pub bytes: [u8; 16],
+}
+
+impl sv2_address {
+    pub(super) fn read(&self) -> Result<IpAddr, sv2_status> {
+        match (self.len, self.bytes) {
+            (4, [a, b, c, d, ..]) => Ok(IpAddr::from([a, b, c, d])),
+            (16, bytes) => Ok(IpAddr::from(bytes)),
+            _ => Err(SV2_ERROR_ARGUMENT),
+        }
+    }
+}
+
+/// The node can make templates: what a provider believes until it is told something else.
+pub const SV2_NODE_READY: u32 = 0;
+/// The node has not caught up with the chain.
+pub const SV2_NODE_SYNCING: u32 = 1;
+/// The node cannot be reached, or is not running.
+pub const SV2_NODE_DOWN: u32 = 2;
+
+pub(super) fn node_state(state: u32) -> Result<NodeState, sv2_status> {
+    match state {
+        SV2_NODE_READY => Ok(NodeState::Ready),
+        SV2_NODE_SYNCING => Ok(NodeState::Syncing),
+        SV2_NODE_DOWN => Ok(NodeState::Down),
+        _ => Err(SV2_ERROR_ARGUMENT),
+    }
+}
+
+/// The node took the block; it is part of the chain once it is the tip.
+pub const SV2_SUBMIT_TAKEN: u32 = 0;
+/// The node refused the block.
+pub const SV2_SUBMIT_REFUSED: u32 = 1;
+
+pub(super) fn submit_result(result: u32) -> Result<SubmitResult, sv2_status> {
+    match result {
+        SV2_SUBMIT_TAKEN => Ok(SubmitResult::Taken),
+        SV2_SUBMIT_REFUSED => Ok(SubmitResult::Refused),
+        _ => Err(SV2_ERROR_ARGUMENT),
+    }
+}
+
+/// The best block the node can make: followed by another when that is worth enough more.
+pub const SV2_TEMPLATE_FULL: u8 = 0;
+/// Something to work on until the full template is there, as one without transactions at the very moment of a new tip. The first
+/// full one follows it at once, whatever it is worth.
+pub const SV2_TEMPLATE_PROVISIONAL: u8 = 1;
+
+fn template_kind(kind: u8) -> Result<TemplateKind, sv2_status> {
+    match kind {
+        SV2_TEMPLATE_FULL => Ok(TemplateKind::Full),
+        SV2_TEMPLATE_PROVISIONAL => Ok(TemplateKind::Provisional),
+        _ => Err(SV2_ERROR_ARGUMENT),
     }
 }
 
@@ -156,8 +220,10 @@ pub struct sv2_template {
     pub prev_hash: sv2_u256,
     /// Anything but 0: clients are told `target`, which must be harder than nBits. What meets nBits is submitted all the same.
     pub has_target: u8,
+    /// Whether another template on the same tip is about to follow: SV2_TEMPLATE_FULL or SV2_TEMPLATE_PROVISIONAL.
+    pub kind: u8,
     /// Zero.
-    pub reserved: [u8; 3],
+    pub reserved: [u8; 2],
     /// The greatest hash of a block to submit, if has_target.
     pub target: sv2_u256,
     /// The coinbase transaction's nVersion.
@@ -185,8 +251,9 @@ unsafe impl Options for sv2_template {}
 impl sv2_template {
     /// # Safety
     /// The pointers are valid for their lengths.
-    pub(super) unsafe fn read(&self) -> Template {
-        unsafe {
+    pub(super) unsafe fn read(&self) -> Result<Template, sv2_status> {
+        let kind = template_kind(self.kind)?;
+        Ok(unsafe {
             Template {
                 version: self.version,
                 coinbase_tx_version: self.coinbase_tx_version,
@@ -201,9 +268,10 @@ impl sv2_template {
                 header_timestamp: self.header_timestamp,
                 nbits: self.nbits,
                 target: (self.has_target != 0).then_some(Target(self.target.bytes)),
+                kind,
                 node_handle: self.node_handle,
             }
-        }
+        })
     }
 }
 

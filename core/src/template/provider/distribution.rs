@@ -3,11 +3,11 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::Provider;
 use super::connections::announce_output;
 use super::events::Event;
 use super::keys::{Announced, Current};
 use super::templates::{Stored, Transactions, Work};
+use super::{NodeState, Provider};
 use crate::Time;
 use crate::bitcoin::Hash;
 use crate::frame::FrameError;
@@ -23,9 +23,10 @@ impl Provider {
         first_id: Option<u64>,
         now: Time,
     ) -> Result<u64, FrameError> {
-        let (tip, value) = (work.tip, work.template.coinbase_tx_value_remaining);
+        let (tip, value, kind) = (work.tip, work.template.coinbase_tx_value_remaining, work.template.kind);
         let (id, frames) = self.templates.issue(work, first_id, now)?;
-        let before = self.keys.get_mut(&key).and_then(|key| key.current.replace(Current { id, tip, value, frames }));
+        let before =
+            self.keys.get_mut(&key).and_then(|key| key.current.replace(Current { id, tip, value, kind, frames }));
         self.supersede(before);
         Ok(id)
     }
@@ -49,15 +50,21 @@ impl Provider {
             client.constraints = 0;
             client.tip = None;
         }
+        if let Some(accepted) = self.solved.accept(&prev_hash) {
+            self.events.push(accepted);
+        }
+        let is_ready = self.node == NodeState::Ready;
         let mut superseded = Vec::new();
         for (key, state) in self.keys.iter_mut() {
             state.announced = None;
             state.asked = state.current.as_ref().is_some_and(|current| current.tip.prev_hash == prev_hash);
             if !state.asked {
-                state.asked = true;
                 superseded.extend(state.current.take());
                 self.events.cancel_want(*key);
-                self.events.push(Event::WantTemplate { key: *key });
+                if is_ready {
+                    state.asked = true;
+                    self.events.push(Event::WantTemplate { key: *key });
+                }
             }
         }
         for before in superseded {
@@ -70,10 +77,12 @@ impl Provider {
         let Some(state) = self.keys.get_mut(&key) else { return };
         state.asked = true;
         let update = state.update_due_at(&self.options).is_some_and(|at| at <= now.monotonic_ms);
-        let Some(Current { id: template_id, tip, value, frames }) = &state.current else { return };
+        let Some(Current { id: template_id, tip, value, kind, frames }) = &state.current else { return };
         let (template_id, tip) = (*template_id, *tip);
         if update || state.announced.is_none_or(|announced| announced.tip != tip) {
-            state.announced = Some(Announced { id: template_id, tip, value: *value, at: now.monotonic_ms });
+            state.announced =
+                Some(Announced { id: template_id, tip, value: *value, kind: *kind, at: now.monotonic_ms });
+            state.renew = false;
         }
         let (mut handed_out, mut failed) = (false, Vec::new());
         for (id, client) in &mut self.clients {

@@ -78,6 +78,15 @@ pub enum Event {
         /// Why it is not submitted.
         refusal: SolutionRefusal,
     },
+    /// A block that was submitted is the tip: the node has accepted it. Comes once for each block.
+    BlockAccepted {
+        /// The block's hash.
+        block_hash: Hash,
+        /// The client that found it; it may have gone.
+        connection: ConnectionId,
+        /// The template it was found on, by the id that the client used.
+        template_id: u64,
+    },
     /// A line for the host's log. What comes from peers in it is escaped.
     Log {
         /// How much it matters.
@@ -250,6 +259,11 @@ impl Events {
     /// A template for `key` is no longer asked for.
     pub(super) fn cancel_want(&mut self, key: ConstraintKey) {
         self.queue.retain(|event| *event != Event::WantTemplate { key });
+    }
+
+    /// Transactions are no longer asked for.
+    pub(super) fn cancel_want_transactions(&mut self) {
+        self.queue.retain(|event| !matches!(event, Event::WantTransactions { .. }));
     }
 
     /// A connection is gone: nothing is to be done any more about it. Most have nothing waiting, and cost no search.

@@ -3,7 +3,7 @@
 use alloc::collections::BTreeMap;
 
 use super::ProviderOptions;
-use super::templates::{Frames, Tip};
+use super::templates::{Frames, TemplateKind, Tip};
 use crate::template::ConstraintKey;
 
 /// How much more than it needs a client may be made to leave free: 1 % of a block, in weight units.
@@ -23,6 +23,8 @@ pub(super) struct Key {
     clients: usize,
     /// Whether the host knows that a template on the present tip is wanted.
     pub(super) asked: bool,
+    /// Whether the next template on the same tip is sent whatever it is worth: the node may have lost those before it.
+    pub(super) renew: bool,
     /// The best template on the present tip.
     pub(super) current: Option<Current>,
     /// What was last sent to all clients.
@@ -36,6 +38,7 @@ pub(super) struct Current {
     pub(super) tip: Tip,
     /// coinbase_tx_value_remaining.
     pub(super) value: u64,
+    pub(super) kind: TemplateKind,
     pub(super) frames: Frames,
 }
 
@@ -45,6 +48,7 @@ pub(super) struct Announced {
     pub(super) id: u64,
     pub(super) tip: Tip,
     pub(super) value: u64,
+    pub(super) kind: TemplateKind,
     /// When, in monotonic milliseconds.
     pub(super) at: u64,
 }
@@ -55,6 +59,10 @@ impl Key {
     pub(super) fn update_due_at(&self, options: &ProviderOptions) -> Option<u64> {
         let (current, announced) = (self.current.as_ref()?, self.announced.as_ref()?);
         let is_news = current.id != announced.id && current.tip == announced.tip;
+        let completes = announced.kind == TemplateKind::Provisional && current.kind != TemplateKind::Provisional;
+        if is_news && (completes || self.renew) {
+            return Some(announced.at);
+        }
         let is_worth_it = current.value >= announced.value.saturating_add(options.fee_threshold_sat);
         (is_news && is_worth_it).then_some(announced.at.saturating_add(options.update_interval_ms))
     }

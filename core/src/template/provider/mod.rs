@@ -5,6 +5,7 @@ mod connections;
 mod distribution;
 mod events;
 mod keys;
+mod node;
 mod options;
 mod requests;
 mod solution;
@@ -15,9 +16,9 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
+use core::net::IpAddr;
 
 use super::ConstraintKey;
-use crate::bitcoin::Hash;
 use crate::frame::FrameError;
 use crate::message::RequestTransactionDataError;
 use crate::noise::Identity;
@@ -28,9 +29,10 @@ use client::Client;
 use events::Events;
 pub use events::{CloseReason, Event, Level, Solution, SolutionRefusal};
 use keys::{Key, Keys};
+pub use node::{NodeState, SubmitResult};
 pub use options::ProviderOptions;
 use solution::Solved;
-pub use templates::{Template, TemplateError};
+pub use templates::{Template, TemplateError, TemplateKind};
 use templates::{Templates, Transactions, Work, transactions_frame};
 
 /// The host's name for a connection. It can be used again once the connection is closed.
@@ -46,8 +48,9 @@ pub type ConnectionId = u64;
 ///
 /// ```text
 ///   sockets: connect, receive, sent, disconnect ─▶ ┌──────────┐ ─▶ Writable, Close
-///      node: template_ready, tip_changed,          │ Provider │ ─▶ SubmitBlock, WantTemplate, WantTransactions,
-///            transactions_ready                 ─▶ │          │    DropTemplate, TemplateExpired
+///      node: node_state, template_ready,           │ Provider │ ─▶ SubmitBlock, WantTemplate, WantTransactions,
+///            tip_changed, transactions_ready,      │          │    DropTemplate, TemplateExpired, BlockAccepted
+///            submit_result                      ─▶ │          │
 ///     timer: tick                               ─▶ └──────────┘ ─▶ next_deadline
 /// ```
 ///
@@ -68,6 +71,7 @@ pub struct Provider {
     keys: Keys,
     templates: Templates,
     solved: Solved,
+    node: NodeState,
     events: Events,
     sweep_at: Option<u64>,
     /// When the last input came, in monotonic milliseconds.
@@ -125,6 +129,7 @@ impl Provider {
             keys: Keys::default(),
             templates: Templates::default(),
             solved: Solved::default(),
+            node: NodeState::Ready,
             events: Events::default(),
             sweep_at: None,
             now_ms: 0,
@@ -147,11 +152,12 @@ impl Provider {
 
     // -------------------------------------------------------------------------------------------------------- sockets
 
-    /// Somebody connected.
+    /// Somebody connected, from `address`; `None` if that is not known or not to be counted, as for a client on a local
+    /// socket, or one among many behind a gateway that is trusted.
     ///
     /// # Errors
     /// `ConnectionExists` or `TooManyClients`.
-    pub fn connect(&mut self, id: ConnectionId, now: Time) -> Result<(), ProviderError> {
+    pub fn connect(&mut self, id: ConnectionId, address: Option<IpAddr>, now: Time) -> Result<(), ProviderError> {
         if self.clients.contains_key(&id) {
             return Err(ProviderError::ConnectionExists);
         }
@@ -159,6 +165,9 @@ impl Provider {
             return Err(ProviderError::TooManyClients);
         }
         let client = Client::new(&self.options, now);
+        if let Some(address) = address {
+            self.events.log(Level::Debug, format_args!("client {id} connects from {address}"));
+        }
         self.clients.insert(id, client);
         self.list_deadline(id);
         Ok(())
@@ -252,19 +261,6 @@ impl Provider {
         self.events.cancel_want(key);
         self.announce(key, now);
         Ok(id)
-    }
-
-    /// The node has another tip: the templates on the old one begin to expire, and new ones are asked for.
-    ///
-    /// A host that never calls this need not: the same happens with the first template on another tip. One that calls it must
-    /// do so for every tip, before the templates on it: from the first call on, a template on any other block is refused as
-    /// stale, also one that comes too early. It is asked for again with the call.
-    pub fn tip_changed(&mut self, prev_hash: Hash, now: Time) {
-        self.expire_templates(now);
-        self.templates.note_told(prev_hash);
-        if self.templates.tip() != Some(prev_hash) {
-            self.change_tip(prev_hash, now);
-        }
     }
 
     /// Answers [`Event::WantTransactions`]: all transactions of the template but the coinbase, in order, serialized with

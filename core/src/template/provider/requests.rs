@@ -8,7 +8,7 @@ use super::client::{PROTOCOL_VERSION, Phase, Request, SetupError, SubmittedSolut
 use super::events::{CloseReason, Event, Level, SolutionRefusal};
 use super::solution::solve;
 use super::templates::Transactions;
-use super::{ConnectionId, Provider};
+use super::{ConnectionId, NodeState, Provider};
 use crate::Time;
 use crate::message::{
     CoinbaseOutputConstraints, Payload, RequestExtensionsError, RequestExtensionsSuccess, RequestTransactionDataError,
@@ -104,7 +104,7 @@ impl Provider {
         client.phase = Phase::Serving { key };
         client.tip = None;
         let state = self.keys.join(key);
-        if !core::mem::replace(&mut state.asked, true) {
+        if self.node == NodeState::Ready && !core::mem::replace(&mut state.asked, true) {
             self.events.push(Event::WantTemplate { key });
         }
         self.leave_key(before);
@@ -181,8 +181,10 @@ impl Provider {
             Transactions::Unasked => {
                 stored.transactions = Transactions::Asked(vec![id]);
                 client.pending_requests += 1;
-                let node_handle = stored.work.template.node_handle;
-                self.events.push(Event::WantTransactions { template_id, node_handle });
+                if self.node == NodeState::Ready {
+                    let node_handle = stored.work.template.node_handle;
+                    self.events.push(Event::WantTransactions { template_id, node_handle });
+                }
             }
         }
     }

@@ -4,8 +4,9 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use super::ConnectionId;
+use super::SubmitResult;
 use super::client::SubmittedSolution;
-use super::events::{Solution, SolutionRefusal};
+use super::events::{Event, Solution, SolutionRefusal};
 use super::templates::Work;
 use crate::bitcoin::{Hash, Header, Transaction, has_witness, restore_witness, root_from_path, sha256d, strip_witness};
 
@@ -15,22 +16,56 @@ const REMEMBERED: usize = 64;
 /// The coinbase's witness: the witness reserved value (spec 3.7.4).
 const WITNESS_RESERVED_VALUE: Hash = [0; 32];
 
-/// The block hashes of the solutions submitted last. A hash covers all of the block but the coinbase's witness, which is
-/// ours: one proof of work is one block.
+/// The solutions submitted last, by block hash. A hash covers all of the block but the coinbase's witness, which is ours: one
+/// proof of work is one block.
 #[derive(Debug, Default)]
-pub(super) struct Solved(VecDeque<Hash>);
+pub(super) struct Solved(VecDeque<Found>);
+
+/// A block that was found.
+#[derive(Debug)]
+struct Found {
+    block_hash: Hash,
+    connection: ConnectionId,
+    template_id: u64,
+    /// Until the node has said what it thinks of it.
+    unanswered: Option<Solution>,
+    accepted: bool,
+}
 
 impl Solved {
     /// Remembers a solution; false if it was there already.
     pub(super) fn remember(&mut self, solution: &Solution) -> bool {
-        if self.0.contains(&solution.block_hash) {
+        let Solution { block_hash, connection, template_id, .. } = *solution;
+        if self.0.iter().any(|found| found.block_hash == block_hash) {
             return false;
         }
         if self.0.len() >= REMEMBERED {
             self.0.pop_front();
         }
-        self.0.push_back(solution.block_hash);
+        let unanswered = Some(solution.clone());
+        self.0.push_back(Found { block_hash, connection, template_id, unanswered, accepted: false });
         true
+    }
+
+    /// The solutions of which nobody knows whether the node got them.
+    pub(super) fn unanswered(&self) -> impl Iterator<Item = &Solution> {
+        self.0.iter().filter_map(|found| found.unanswered.as_ref())
+    }
+
+    pub(super) fn answer(&mut self, block_hash: &Hash, result: SubmitResult) {
+        let Some(found) = self.0.iter_mut().find(|found| found.block_hash == *block_hash) else { return };
+        match result {
+            SubmitResult::Taken | SubmitResult::Refused => found.unanswered = None,
+        }
+    }
+
+    /// The chain has a new tip: whether it is a block of ours, which is said once.
+    pub(super) fn accept(&mut self, tip: &Hash) -> Option<Event> {
+        let found = self.0.iter_mut().find(|found| found.block_hash == *tip && !found.accepted)?;
+        found.accepted = true;
+        found.unanswered = None;
+        let Found { block_hash, connection, template_id, .. } = *found;
+        Some(Event::BlockAccepted { block_hash, connection, template_id })
     }
 }
 

@@ -22,6 +22,17 @@ const REMEMBERED_TIPS: usize = 16;
 /// How many ids are kept besides the first of each template. Clients that come and go at will cause them.
 const MAX_ALIASES: usize = 4_096;
 
+/// What a template is to its clients.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TemplateKind {
+    /// The best block the node can make: it is followed by another when that is worth enough more.
+    #[default]
+    Full,
+    /// Something to work on until the full template is there, as one without transactions at the very moment of a new tip. The
+    /// first full one follows it at once, whatever it is worth.
+    Provisional,
+}
+
 /// A block template of the host: what NewTemplate and SetNewPrevHash say (spec 7.2 and 7.3), and the host's name for it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Template {
@@ -52,6 +63,8 @@ pub struct Template {
     pub nbits: u32,
     /// A target harder than nBits that clients are told instead. What meets nBits is submitted all the same.
     pub target: Option<Target>,
+    /// Whether another template on the same tip is about to follow.
+    pub kind: TemplateKind,
     /// The host's own name for the template; two templates may have the same.
     pub node_handle: u64,
 }
@@ -356,6 +369,10 @@ impl Templates {
 
     pub(super) fn get_mut(&mut self, id: u64) -> Option<&mut Stored> {
         self.stored.get_mut(&id)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &Stored)> {
+        self.stored.iter().map(|(id, stored)| (*id, stored))
     }
 
     pub(super) fn mark_handed_out(&mut self, id: u64) {
