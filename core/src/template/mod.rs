@@ -1,8 +1,11 @@
 //! The Template Distribution Protocol (spec 7): block templates from a node to those who mine on them.
 //!
 //! [`Provider`] is the server's side as an engine: it speaks with any number of clients and asks its host, the node, for
-//! templates. What both sides share is here: how much of a block a client's coinbase outputs take.
+//! templates. What both sides share is here: how much of a block a client's coinbase outputs take, and what holds for every
+//! template.
 
+mod coinbase;
+mod log;
 mod provider;
 
 use core::fmt;
@@ -10,10 +13,15 @@ use core::fmt;
 use crate::message::{CoinbaseOutputConstraints, Payload};
 use crate::wire::DecodeError;
 
+pub use coinbase::SubmittedSolution;
+pub use log::Level;
 pub use provider::{
-    CloseReason, ConnectionId, Event, Level, NodeState, Provider, ProviderError, ProviderOptions, Solution,
-    SolutionRefusal, SubmitResult, Template, TemplateError, TemplateKind,
+    CloseReason, ConnectionId, Event, NodeState, Provider, ProviderError, ProviderOptions, Solution, SolutionRefusal,
+    SubmitResult, Template, TemplateError, TemplateKind,
 };
+
+/// The only version of the protocol (spec 3.6.1).
+const PROTOCOL_VERSION: u16 = 2;
 
 /// Weight of a whole block, in weight units (consensus).
 pub const MAX_BLOCK_WEIGHT: u32 = 4_000_000;

@@ -13,12 +13,9 @@ use crate::message::{
     CoinbaseOutputConstraints, PROTOCOL_TEMPLATE_DISTRIBUTION, Payload, RequestExtensions, RequestTransactionData,
     SetupConnection, SubmitSolution, error_code, shape,
 };
-use crate::template::{ConstraintKey, decode_constraints};
+use crate::template::{ConstraintKey, PROTOCOL_VERSION, SubmittedSolution, decode_constraints};
 use crate::wire::DecodeError;
 use crate::{Random, Time};
-
-/// The only version of the protocol (spec 3.6.1).
-pub(super) const PROTOCOL_VERSION: u16 = 2;
 
 /// A connection and its client.
 pub(super) struct Client {
@@ -67,16 +64,6 @@ pub(super) enum Request {
 pub(super) struct SetupError {
     pub(super) flags: u32,
     pub(super) error_code: &'static str,
-}
-
-/// SubmitSolution.
-#[derive(Debug)]
-pub(super) struct SubmittedSolution {
-    pub(super) template_id: u64,
-    pub(super) version: u32,
-    pub(super) header_timestamp: u32,
-    pub(super) header_nonce: u32,
-    pub(super) coinbase_tx: Vec<u8>,
 }
 
 impl Client {
@@ -217,10 +204,7 @@ fn read_request(frame: &Frame<'_>) -> Result<Request, DecodeError> {
     } else if tag == RequestTransactionData::SHAPE.tag {
         Request::TransactionData { template_id: RequestTransactionData::decode(payload)?.template_id }
     } else if tag == SubmitSolution::SHAPE.tag {
-        let SubmitSolution { template_id, version, header_timestamp, header_nonce, coinbase_tx } =
-            SubmitSolution::decode(payload)?;
-        let coinbase_tx = coinbase_tx.to_vec();
-        Request::Solution(SubmittedSolution { template_id, version, header_timestamp, header_nonce, coinbase_tx })
+        Request::Solution(SubmitSolution::decode(payload)?.into())
     } else if tag == RequestExtensions::SHAPE.tag {
         let RequestExtensions { request_id, requested_extensions } = RequestExtensions::decode(payload)?;
         Request::Extensions { request_id, requested: requested_extensions.iter().collect() }

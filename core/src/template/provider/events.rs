@@ -8,10 +8,8 @@ use core::fmt;
 use super::ConnectionId;
 use crate::bitcoin::{Hash, Header};
 use crate::connection::ConnectionError;
-use crate::template::{ConstraintKey, MAX_BLOCK_WEIGHT};
-
-/// Most log lines that wait to be read; further ones are counted.
-const MAX_LOGS: usize = 64;
+use crate::template::log::LogBound;
+use crate::template::{ConstraintKey, Level, MAX_BLOCK_WEIGHT};
 
 /// Something the host must do, or may want to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,19 +132,6 @@ pub enum SolutionRefusal {
     },
 }
 
-/// How much a log line matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// Something does not work and somebody should look at it.
-    Error,
-    /// A peer did what it should not.
-    Warning,
-    /// What a quiet day looks like.
-    Info,
-    /// For those who look for a fault.
-    Debug,
-}
-
 /// Why a connection is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CloseReason {
@@ -207,9 +192,7 @@ pub(super) struct Events {
     queue: VecDeque<Event>,
     /// How many events that end with their connection wait for each.
     waiting: BTreeMap<ConnectionId, usize>,
-    /// How many of the queue are log lines, and how many more there were.
-    logs: usize,
-    lost_logs: usize,
+    logs: LogBound,
 }
 
 impl Events {
@@ -222,11 +205,8 @@ impl Events {
             self.uncount(id, 1);
         }
         match &event {
-            Some(Event::Log { .. }) => self.logs = self.logs.saturating_sub(1),
-            None if self.lost_logs > 0 => {
-                let text = alloc::format!("{} more lines are left out", core::mem::take(&mut self.lost_logs));
-                return Some(Event::Log { level: Level::Warning, text });
-            }
+            Some(Event::Log { .. }) => self.logs.read(),
+            None => return self.logs.left_out().map(|text| Event::Log { level: Level::Warning, text }),
             _ => {}
         }
         event
@@ -248,11 +228,8 @@ impl Events {
     }
 
     pub(super) fn log(&mut self, level: Level, text: fmt::Arguments<'_>) {
-        if self.logs < MAX_LOGS {
-            self.logs += 1;
+        if self.logs.admit() {
             self.queue.push_back(Event::Log { level, text: alloc::fmt::format(text) });
-        } else {
-            self.lost_logs += 1;
         }
     }
 

@@ -18,7 +18,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::net::IpAddr;
 
-use super::ConstraintKey;
+use super::{ConstraintKey, Level};
 use crate::frame::FrameError;
 use crate::message::RequestTransactionDataError;
 use crate::noise::Identity;
@@ -27,7 +27,7 @@ use crate::{Random, Time};
 
 use client::Client;
 use events::Events;
-pub use events::{CloseReason, Event, Level, Solution, SolutionRefusal};
+pub use events::{CloseReason, Event, Solution, SolutionRefusal};
 use keys::{Key, Keys};
 pub use node::{NodeState, SubmitResult};
 pub use options::ProviderOptions;

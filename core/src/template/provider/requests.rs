@@ -4,8 +4,8 @@ use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec;
 
-use super::client::{PROTOCOL_VERSION, Phase, Request, SetupError, SubmittedSolution};
-use super::events::{CloseReason, Event, Level, SolutionRefusal};
+use super::client::{Phase, Request, SetupError};
+use super::events::{CloseReason, Event, SolutionRefusal};
 use super::solution::solve;
 use super::templates::Transactions;
 use super::{ConnectionId, NodeState, Provider};
@@ -14,7 +14,7 @@ use crate::message::{
     CoinbaseOutputConstraints, Payload, RequestExtensionsError, RequestExtensionsSuccess, RequestTransactionDataError,
     SetupConnectionError, SetupConnectionSuccess, error_code, shape,
 };
-use crate::template::ConstraintKey;
+use crate::template::{ConstraintKey, Level, PROTOCOL_VERSION, SubmittedSolution};
 use crate::wire::{List, Str};
 
 impl Provider {

@@ -5,16 +5,14 @@ use alloc::vec::Vec;
 
 use super::ConnectionId;
 use super::SubmitResult;
-use super::client::SubmittedSolution;
 use super::events::{Event, Solution, SolutionRefusal};
 use super::templates::Work;
 use crate::bitcoin::{Hash, Header, Transaction, has_witness, restore_witness, root_from_path, sha256d, strip_witness};
+use crate::template::SubmittedSolution;
+use crate::template::coinbase::WITNESS_RESERVED_VALUE;
 
 /// How many solutions are remembered, so that each is submitted once. Each of them cost the work of a block.
 const REMEMBERED: usize = 64;
-
-/// The coinbase's witness: the witness reserved value (spec 3.7.4).
-const WITNESS_RESERVED_VALUE: Hash = [0; 32];
 
 /// The solutions submitted last, by block hash. A hash covers all of the block but the coinbase's witness, which is ours: one
 /// proof of work is one block.

@@ -8,13 +8,11 @@ use core::fmt;
 use super::ConnectionId;
 use crate::Time;
 use crate::bitcoin::coinbase::height_of;
-use crate::bitcoin::{CoinbaseTemplate, Error, Hash, Target, Transaction, find_witness_commitment};
+use crate::bitcoin::{CoinbaseTemplate, Error, Hash, Target};
 use crate::frame::{self, FrameError};
 use crate::message::{NewTemplate, Payload, RequestTransactionDataSuccess, SetNewPrevHashTemplate};
+use crate::template::coinbase::{MAX_COINBASE_PREFIX_LEN, commits_to_witnesses};
 use crate::wire::{EncodeError, List, U256};
-
-/// The longest coinbase_prefix, in bytes (spec 7.2).
-const MAX_COINBASE_PREFIX_LEN: usize = 8;
 
 /// How many tips that are gone are remembered, so that a template made on one is not taken for news.
 const REMEMBERED_TIPS: usize = 16;
@@ -69,7 +67,21 @@ pub struct Template {
     pub node_handle: u64,
 }
 
-/// Why a [`Template`] cannot be served.
+impl Template {
+    /// What it says about the coinbase.
+    fn coinbase(&self) -> CoinbaseTemplate<'_> {
+        CoinbaseTemplate {
+            version: self.coinbase_tx_version,
+            prefix: &self.coinbase_prefix,
+            sequence: self.coinbase_tx_input_sequence,
+            outputs_count: self.coinbase_tx_outputs_count,
+            outputs: &self.coinbase_tx_outputs,
+            lock_time: self.coinbase_tx_locktime,
+        }
+    }
+}
+
+/// Why a template cannot be served, or mined on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TemplateError {
     /// nBits stands for no target.
@@ -129,10 +141,7 @@ impl Work {
         if target > network_target {
             return Err(TemplateError::TargetTooEasy);
         }
-        if template.coinbase_prefix.len() > MAX_COINBASE_PREFIX_LEN {
-            return Err(TemplateError::CoinbasePrefixTooLong(template.coinbase_prefix.len()));
-        }
-        let commits_to_witnesses = commits_to_witnesses(&template).map_err(TemplateError::CoinbaseOutputs)?;
+        let commits_to_witnesses = commits_to_witnesses(&template.coinbase())?;
         let tip = Tip { prev_hash: template.prev_hash, nbits, target };
         let height = height_of(&template.coinbase_prefix);
         Ok(Self { template, tip, network_target, commits_to_witnesses, height })
@@ -142,20 +151,6 @@ impl Work {
     pub(super) fn height(&self) -> Option<u32> {
         self.height
     }
-}
-
-/// Makes a coinbase as a client would, which checks the outputs, and looks for the commitment in it.
-fn commits_to_witnesses(template: &Template) -> Result<bool, Error> {
-    let coinbase = CoinbaseTemplate {
-        version: template.coinbase_tx_version,
-        prefix: &template.coinbase_prefix,
-        sequence: template.coinbase_tx_input_sequence,
-        outputs_count: template.coinbase_tx_outputs_count,
-        outputs: &template.coinbase_tx_outputs,
-        lock_time: template.coinbase_tx_locktime,
-    };
-    let coinbase = coinbase.coinbase(&[0; 2], &[], None)?;
-    Ok(find_witness_commitment(&Transaction::parse_exact(&coinbase)?).is_some())
 }
 
 /// The messages that hand out a template, encoded once and shared by all clients.
