@@ -10,7 +10,7 @@
 //! | [`noise`] | keys, authority URLs, certificates, the handshake and the cipher (spec 4) |
 //! | [`connection`] | one peer: bytes in -> messages out, messages in -> bytes out |
 //! | [`bitcoin`] | header, target, merkle path, coinbase, transaction ids, block assembly |
-//! | [`template`] | the Template Distribution Protocol's provider as an engine (spec 7) |
+//! | [`template`] | the Template Distribution Protocol (spec 7), both sides as engines: provider and client |
 //!
 //! Time is always an argument ([`Time`]); randomness comes from a [`Random`] of the host.
 #![no_std]

@@ -1,9 +1,10 @@
 //! The Template Distribution Protocol (spec 7): block templates from a node to those who mine on them.
 //!
 //! [`Provider`] is the server's side as an engine: it speaks with any number of clients and asks its host, the node, for
-//! templates. What both sides share is here: how much of a block a client's coinbase outputs take, and what holds for every
-//! template.
+//! templates. [`TemplateClient`] is the other side: it speaks with one provider, for a pool or a job declarator client. What
+//! they share is here: how much of a block a client's coinbase outputs take, and what holds for every template.
 
+pub mod client;
 mod coinbase;
 mod log;
 mod provider;
@@ -13,6 +14,7 @@ use core::fmt;
 use crate::message::{CoinbaseOutputConstraints, Payload};
 use crate::wire::DecodeError;
 
+pub use client::TemplateClient;
 pub use coinbase::SubmittedSolution;
 pub use log::Level;
 pub use provider::{
