@@ -2345,9 +2345,42 @@ typedef struct sv2_template_provider_options {
      */
     uint64_t template_lifetime_ms;
     /**
-     * Most clients at once, those not set up yet included: 1,000.
+     * Most clients at once, those not set up yet included: 1,000. Then a new one takes the place of one that is not served yet, or
+     * is refused.
      */
     size_t max_clients;
+    /**
+     * Most connections at once that are not set up: 256. Then a new one takes the place of the oldest of them.
+     */
+    size_t max_handshakes;
+    /**
+     * Most clients at once from one address, an IPv4 address or the /64 of an IPv6 address: 100.
+     */
+    size_t max_clients_per_address;
+    /**
+     * Most connections at once from one address that are not set up: 30.
+     */
+    size_t max_handshakes_per_address;
+    /**
+     * How many times one address may connect in a minute: 30.
+     */
+    uint32_t max_connections_per_minute;
+    /**
+     * How many messages a client may send in a second, of any type, in the long run: 20.
+     */
+    uint32_t max_requests_per_second;
+    /**
+     * How many messages a client may send at once after it was quiet: 200.
+     */
+    uint32_t request_burst;
+    /**
+     * Anything but 0: connections from this machine count for their address like others.
+     */
+    uint8_t count_loopback;
+    /**
+     * Zero.
+     */
+    uint8_t reserved_limits[3];
     /**
      * Most templates to keep up to date at once, one for each distinct constraint key: 16.
      */
@@ -3657,11 +3690,13 @@ sv2_status sv2_template_provider_set_identity(struct sv2_template_provider *prov
                                               const struct sv2_identity *identity);
 
 /**
- * Somebody connected; `connection` is the host's name for it, and must not be in use. `address` is where from; NULL if that is not
- * known or not to be counted, as for a local socket.
+ * Somebody connected; `connection` is the host's name for it, and must not be in use. `address` is where from; with NULL it counts
+ * for no address: if that is not known, as on a local socket, or for an address behind which the host trusts many to be.
  *
- * Returns SV2_ERROR_TOO_MANY if there are as many clients as the options allow: close the socket. Returns SV2_ERROR_ARGUMENT if the
- * name is in use.
+ * When there is no place, it is made: the oldest connection that is not set up is closed, or else the oldest that is not served.
+ *
+ * Returns SV2_ERROR_TOO_MANY if all places are taken by clients that are served, or there are more from this address than the
+ * options allow: close the socket. Returns SV2_ERROR_ARGUMENT if the name is in use.
  *
  * # Safety
  * `provider` is live, `address` is readable or NULL.
@@ -3971,7 +4006,8 @@ SV2_API uint32_t sv2_abi_version(void);
 #define SV2_LOG_INIT {NULL, NULL}
 /** For sv2_template_provider_options: set identity. */
 #define SV2_TEMPLATE_PROVIDER_OPTIONS_INIT \
-    {sizeof(sv2_template_provider_options), NULL, 0, {0, 0, 0, 0, 0, 0, 0}, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
+    {sizeof(sv2_template_provider_options), NULL, 0, {0, 0, 0, 0, 0, 0, 0}, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0, 0, 0}, \
+     0, 0, 0, 0, 0, 0, 0, \
      SV2_LIMITS_INIT, SV2_RANDOM_INIT, SV2_LOG_INIT}
 /** A U256 of zero. */
 #define SV2_U256_INIT {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}}

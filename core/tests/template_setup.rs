@@ -254,7 +254,7 @@ fn setup_connection_and_constraints_have_deadlines() {
 fn more_clients_than_the_limit_are_not_taken() {
     let mut world = World::with(|options| options.max_clients = 2);
     world.join(1);
-    world.connect(2);
+    world.join(2);
     assert_eq!(world.provider.connect(3, None, world.now), Err(ProviderError::TooManyClients));
     assert_eq!(world.provider.connect(2, None, world.now), Err(ProviderError::ConnectionExists));
     world.provider.disconnect(2);
@@ -368,7 +368,7 @@ fn constraints_that_no_block_can_hold_are_refused() {
 
 #[test]
 fn log_lines_are_bounded_and_what_is_left_out_is_counted() {
-    let mut world = World::new();
+    let mut world = World::with(|options| options.request_burst = 2_000);
     world.set_up(1);
     world.logs.clear();
     let unknown = [0, 0, 0x7f, 0, 0, 0].repeat(1_000);

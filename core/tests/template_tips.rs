@@ -561,7 +561,10 @@ fn the_same_constraints_again_are_answered_again() {
 
 #[test]
 fn the_ids_of_a_template_are_bounded_and_those_in_use_stay() {
-    let mut world = World::with(|options| options.max_constraints_per_tip = u32::MAX);
+    let mut world = World::with(|options| {
+        options.max_constraints_per_tip = u32::MAX;
+        options.max_requests_per_second = u32::MAX;
+    });
     world.join(1);
     let first = world.offer(&template(1, 5_000));
     world.constrain(1, 1_000, 0);

@@ -2,6 +2,7 @@
 #![allow(dead_code)] // each test program uses a part of it
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use sv2_core::bitcoin::{COMMITMENT_SCRIPT_LEN, Hash, Output, commitment_script, height_push};
@@ -128,7 +129,11 @@ impl World {
 
     /// A client that is connected, its handshake done, and nothing more.
     pub fn connect(&mut self, id: ConnectionId) {
-        self.provider.connect(id, None, self.now).unwrap();
+        self.connect_from(id, None);
+    }
+
+    pub fn connect_from(&mut self, id: ConnectionId, address: Option<IpAddr>) {
+        self.provider.connect(id, address, self.now).unwrap();
         let limits = Limits::default();
         let connection = match self.authority {
             Some(authority) => Connection::initiator(authority, limits, &mut SystemRandom).unwrap(),
@@ -141,7 +146,13 @@ impl World {
 
     /// A client that is set up and has not sent its constraints.
     pub fn set_up(&mut self, id: ConnectionId) {
-        self.connect(id);
+        self.set_up_from(id, None);
+    }
+
+    fn set_up_from(&mut self, id: ConnectionId, address: Option<IpAddr>) {
+        if !self.clients.contains_key(&id) {
+            self.connect_from(id, address);
+        }
         self.send(id, &setup());
         let received = self.take(id);
         assert!(matches!(received[0].message(), Message::SetupConnectionSuccess(_)), "{received:?}");
@@ -151,6 +162,12 @@ impl World {
     /// A client with the usual constraints.
     pub fn join(&mut self, id: ConnectionId) {
         self.join_with(id, 1_000, 0);
+    }
+
+    /// A client with the usual constraints, from somewhere.
+    pub fn join_from(&mut self, id: ConnectionId, address: IpAddr) {
+        self.set_up_from(id, Some(address));
+        self.constrain(id, 1_000, 0);
     }
 
     pub fn join_with(&mut self, id: ConnectionId, size: u32, sigops: u16) {
@@ -297,16 +314,21 @@ impl World {
 
     fn drain(&mut self) {
         while let Some(event) = self.provider.next_event() {
-            match event {
-                Event::Writable { connection } if self.stalled.contains(&connection) => {}
-                Event::Writable { connection } => self.write(connection),
-                Event::Close { connection, reason } => {
-                    assert_eq!(self.closed.insert(connection, reason), None);
-                    self.clients.remove(&connection);
-                }
-                Event::Log { text, .. } => self.logs.push(text),
-                other => self.events.push(other),
+            self.note(event);
+        }
+    }
+
+    /// Does what an event says.
+    pub fn note(&mut self, event: Event) {
+        match event {
+            Event::Writable { connection } if self.stalled.contains(&connection) => {}
+            Event::Writable { connection } => self.write(connection),
+            Event::Close { connection, reason } => {
+                assert_eq!(self.closed.insert(connection, reason), None);
+                self.clients.remove(&connection);
             }
+            Event::Log { text, .. } => self.logs.push(text),
+            other => self.events.push(other),
         }
     }
 

@@ -90,11 +90,13 @@ pub unsafe extern "C" fn sv2_template_provider_set_identity(
     unsafe { enter_status(provider, body) }
 }
 
-/// Somebody connected; `connection` is the host's name for it, and must not be in use. `address` is where from; NULL if that is not
-/// known or not to be counted, as for a local socket.
+/// Somebody connected; `connection` is the host's name for it, and must not be in use. `address` is where from; with NULL it counts
+/// for no address: if that is not known, as on a local socket, or for an address behind which the host trusts many to be.
 ///
-/// Returns SV2_ERROR_TOO_MANY if there are as many clients as the options allow: close the socket. Returns SV2_ERROR_ARGUMENT if the
-/// name is in use.
+/// When there is no place, it is made: the oldest connection that is not set up is closed, or else the oldest that is not served.
+///
+/// Returns SV2_ERROR_TOO_MANY if all places are taken by clients that are served, or there are more from this address than the
+/// options allow: close the socket. Returns SV2_ERROR_ARGUMENT if the name is in use.
 ///
 /// # Safety
 /// `provider` is live, `address` is readable or NULL.
@@ -409,7 +411,7 @@ unsafe fn call(
             this.error.set(error);
             match error {
                 ProviderError::UnknownConnection | ProviderError::UnknownKey => SV2_NOT_FOUND,
-                ProviderError::TooManyClients => SV2_ERROR_TOO_MANY,
+                ProviderError::TooManyClients | ProviderError::TooManyFromAddress => SV2_ERROR_TOO_MANY,
                 ProviderError::StaleTemplate => SV2_STALE,
                 ProviderError::ConnectionExists
                 | ProviderError::NotInOutput

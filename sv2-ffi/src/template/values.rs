@@ -142,8 +142,25 @@ pub struct sv2_template_provider_options {
     pub update_interval_ms: u64,
     /// How long a template can be asked about and solved after its tip is gone, in milliseconds: 10,000.
     pub template_lifetime_ms: u64,
-    /// Most clients at once, those not set up yet included: 1,000.
+    /// Most clients at once, those not set up yet included: 1,000. Then a new one takes the place of one that is not served yet, or
+    /// is refused.
     pub max_clients: usize,
+    /// Most connections at once that are not set up: 256. Then a new one takes the place of the oldest of them.
+    pub max_handshakes: usize,
+    /// Most clients at once from one address, an IPv4 address or the /64 of an IPv6 address: 100.
+    pub max_clients_per_address: usize,
+    /// Most connections at once from one address that are not set up: 30.
+    pub max_handshakes_per_address: usize,
+    /// How many times one address may connect in a minute: 30.
+    pub max_connections_per_minute: u32,
+    /// How many messages a client may send in a second, of any type, in the long run: 20.
+    pub max_requests_per_second: u32,
+    /// How many messages a client may send at once after it was quiet: 200.
+    pub request_burst: u32,
+    /// Anything but 0: connections from this machine count for their address like others.
+    pub count_loopback: u8,
+    /// Zero.
+    pub reserved_limits: [u8; 3],
     /// Most templates to keep up to date at once, one for each distinct constraint key: 16.
     pub max_keys: usize,
     /// How often a client may send CoinbaseOutputConstraints while the tip stays the same: 32.
@@ -179,6 +196,7 @@ impl sv2_template_provider_options {
             _ => return Err(SV2_ERROR_ARGUMENT),
         };
         let set_ms = |to: &mut u64, value: u64| *to = if value == 0 { *to } else { value };
+        let set_u32 = |to: &mut u32, value: u32| *to = if value == 0 { *to } else { value };
         let set = |to: &mut usize, value: usize| *to = if value == 0 { *to } else { value };
         set_ms(&mut options.fee_threshold_sat, self.fee_threshold_sat);
         set_ms(&mut options.update_interval_ms, self.update_interval_ms);
@@ -186,9 +204,14 @@ impl sv2_template_provider_options {
         set_ms(&mut options.setup_timeout_ms, self.setup_timeout_ms);
         set_ms(&mut options.constraints_timeout_ms, self.constraints_timeout_ms);
         set_ms(&mut options.flush_timeout_ms, self.flush_timeout_ms);
-        if self.max_constraints_per_tip != 0 {
-            options.max_constraints_per_tip = self.max_constraints_per_tip;
-        }
+        set_u32(&mut options.max_constraints_per_tip, self.max_constraints_per_tip);
+        set_u32(&mut options.max_connections_per_minute, self.max_connections_per_minute);
+        set_u32(&mut options.max_requests_per_second, self.max_requests_per_second);
+        set_u32(&mut options.request_burst, self.request_burst);
+        set(&mut options.max_handshakes, self.max_handshakes);
+        set(&mut options.max_clients_per_address, self.max_clients_per_address);
+        set(&mut options.max_handshakes_per_address, self.max_handshakes_per_address);
+        options.exempt_loopback = self.count_loopback == 0;
         set(&mut options.max_pending_requests, self.max_pending_requests as usize);
         set(&mut options.max_clients, self.max_clients);
         set(&mut options.max_keys, self.max_keys);

@@ -5,7 +5,9 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::ProviderOptions;
+use super::admission::{Stage, Ticket};
 use super::events::CloseReason;
+use super::pace::Pace;
 use super::templates::{Frames, Tip};
 use crate::connection::{Connection, ConnectionError, Role, SendError};
 use crate::frame::Frame;
@@ -21,6 +23,9 @@ use crate::{Random, Time};
 pub(super) struct Client {
     pub(super) connection: Connection,
     pub(super) phase: Phase,
+    pub(super) ticket: Ticket,
+    /// What it sent so far.
+    pub(super) pace: Pace,
     /// Whether an [`Event::Writable`](super::Event::Writable) for it waits.
     pub(super) writable: bool,
     /// The tip of the last SetNewPrevHash, if it has been the tip since and holds for the next template.
@@ -66,8 +71,18 @@ pub(super) struct SetupError {
     pub(super) error_code: &'static str,
 }
 
+impl Phase {
+    pub(super) fn stage(&self) -> Stage {
+        match self {
+            Self::Setup { .. } => Stage::Handshake,
+            Self::AwaitingConstraints { .. } | Self::Closing { .. } => Stage::Idle,
+            Self::Serving { .. } => Stage::Served,
+        }
+    }
+}
+
 impl Client {
-    pub(super) fn new(options: &ProviderOptions, now: Time) -> Self {
+    pub(super) fn new(options: &ProviderOptions, ticket: Ticket, now: Time) -> Self {
         let mut connection = match &options.identity {
             Some(identity) => Connection::responder(Arc::clone(identity), options.limits),
             None => Connection::plain(Role::Server, options.limits),
@@ -77,6 +92,8 @@ impl Client {
         Self {
             connection,
             phase: Phase::Setup { deadline: now.monotonic_ms.saturating_add(options.setup_timeout_ms) },
+            ticket,
+            pace: Pace::default(),
             writable: false,
             tip: None,
             last_template_id: 0,

@@ -33,6 +33,13 @@ impl Provider {
         }
     }
 
+    /// A client is further than before, or is to be closed.
+    pub(super) fn set_phase(&mut self, id: ConnectionId, phase: Phase) {
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        let before = core::mem::replace(&mut client.phase, phase);
+        self.admission.moved(id, client.ticket, before.stage(), phase.stage());
+    }
+
     /// Keeps the list of deadlines as the client has it.
     pub(super) fn list_deadline(&mut self, id: ConnectionId) {
         let Some(client) = self.clients.get_mut(&id) else { return };
@@ -53,8 +60,8 @@ impl Provider {
         let Some(client) = self.clients.get_mut(&id).filter(|client| !client.is_closing()) else { return };
         let key = client.key();
         let deadline = self.now_ms.saturating_add(self.options.flush_timeout_ms);
-        client.phase = Phase::Closing { deadline, reason };
         client.pending_requests = 0;
+        self.set_phase(id, Phase::Closing { deadline, reason });
         self.templates.forget_client(id);
         self.leave_key(key);
         self.list_deadline(id);
@@ -79,6 +86,7 @@ impl Provider {
 
     pub(super) fn remove(&mut self, id: ConnectionId) -> Option<Client> {
         let client = self.clients.remove(&id)?;
+        self.admission.left(id, client.ticket, client.phase.stage());
         if let Some(deadline) = client.listed_deadline {
             self.deadlines.remove(&(deadline, id));
         }

@@ -158,8 +158,12 @@ pub enum CloseReason {
     TooManyKeys,
     /// Too many RequestTransactionData of the client are waiting.
     TooManyRequests,
+    /// The client sends more messages than [`ProviderOptions::max_requests_per_second`](super::ProviderOptions) allows.
+    TooManyMessages,
     /// The client does not read what it is sent.
     TooSlow,
+    /// There was no place for another connection but that of this one, which was not served yet.
+    GaveWay,
 }
 
 impl fmt::Display for CloseReason {
@@ -180,6 +184,8 @@ impl fmt::Display for CloseReason {
             Self::TooManyConstraints => f.write_str("CoinbaseOutputConstraints came too often"),
             Self::TooManyKeys => f.write_str("too many different CoinbaseOutputConstraints are in use"),
             Self::TooManyRequests => f.write_str("too many RequestTransactionData are waiting"),
+            Self::TooManyMessages => f.write_str("too many messages came at once"),
+            Self::GaveWay => f.write_str("it was not served yet and made room for another connection"),
             Self::TooSlow => f.write_str("too many bytes are waiting to be sent"),
         }
     }

@@ -1,5 +1,6 @@
 //! The provider's side of the Template Distribution Protocol: see [`Provider`].
 
+mod admission;
 mod client;
 mod connections;
 mod distribution;
@@ -7,6 +8,7 @@ mod events;
 mod keys;
 mod node;
 mod options;
+mod pace;
 mod requests;
 mod solution;
 mod templates;
@@ -25,12 +27,14 @@ use crate::noise::Identity;
 use crate::wire::Str;
 use crate::{Random, Time};
 
+use admission::Admission;
 use client::Client;
 use events::Events;
 pub use events::{CloseReason, Event, Solution, SolutionRefusal};
 use keys::{Key, Keys};
 pub use node::{NodeState, SubmitResult};
 pub use options::ProviderOptions;
+use pace::Rate;
 use solution::Solved;
 pub use templates::{Template, TemplateError, TemplateKind};
 use templates::{Templates, Transactions, Work, transactions_frame};
@@ -66,6 +70,7 @@ pub struct Provider {
     options: ProviderOptions,
     random: Box<dyn Random + Send>,
     clients: BTreeMap<ConnectionId, Client>,
+    admission: Admission,
     /// The clients that something is expected of, by when.
     deadlines: BTreeSet<(u64, ConnectionId)>,
     keys: Keys,
@@ -85,8 +90,10 @@ pub enum ProviderError {
     UnknownConnection,
     /// The connection exists already.
     ConnectionExists,
-    /// There are [`ProviderOptions::max_clients`]: the new one should be closed.
+    /// There are [`ProviderOptions::max_clients`], and all of them are served: the new one should be closed.
     TooManyClients,
+    /// From this address came more connections than the options allow: the new one should be closed.
+    TooManyFromAddress,
     /// [`Provider::sent`] says more than [`Provider::output`] gave.
     NotInOutput,
     /// Nobody needs a template for this key any more.
@@ -106,6 +113,7 @@ impl fmt::Display for ProviderError {
             Self::UnknownConnection => f.write_str("there is no such connection"),
             Self::ConnectionExists => f.write_str("the connection exists already"),
             Self::TooManyClients => f.write_str("there are too many clients"),
+            Self::TooManyFromAddress => f.write_str("there are too many connections from this address"),
             Self::NotInOutput => f.write_str("more was sent than there was to send"),
             Self::UnknownKey => f.write_str("nobody needs a template with these constraints"),
             Self::StaleTemplate => f.write_str("the template is on a tip that is gone"),
@@ -125,6 +133,7 @@ impl Provider {
             options,
             random,
             clients: BTreeMap::new(),
+            admission: Admission::default(),
             deadlines: BTreeSet::new(),
             keys: Keys::default(),
             templates: Templates::default(),
@@ -152,23 +161,27 @@ impl Provider {
 
     // -------------------------------------------------------------------------------------------------------- sockets
 
-    /// Somebody connected, from `address`; `None` if that is not known or not to be counted, as for a client on a local
-    /// socket, or one among many behind a gateway that is trusted.
+    /// Somebody connected, from `address`. With `None` it counts for no address: if that is not known, as on a local socket, or
+    /// for an address behind which the host trusts many to be.
+    ///
+    /// When there is no place, it is made: the oldest connection that is not set up is closed, or else the oldest that is not
+    /// served.
     ///
     /// # Errors
-    /// `ConnectionExists` or `TooManyClients`.
+    /// `ConnectionExists`, `TooManyClients` or `TooManyFromAddress`.
     pub fn connect(&mut self, id: ConnectionId, address: Option<IpAddr>, now: Time) -> Result<(), ProviderError> {
         if self.clients.contains_key(&id) {
             return Err(ProviderError::ConnectionExists);
         }
-        if self.clients.len() >= self.options.max_clients {
-            return Err(ProviderError::TooManyClients);
+        self.expire_templates(now);
+        let (ticket, gives_way) = self.admission.admit(id, address, self.clients.len(), &self.options, now)?;
+        if let Some(oldest) = gives_way {
+            self.close(oldest, CloseReason::GaveWay);
         }
-        let client = Client::new(&self.options, now);
         if let Some(address) = address {
             self.events.log(Level::Debug, format_args!("client {id} connects from {address}"));
         }
-        self.clients.insert(id, client);
+        self.clients.insert(id, Client::new(&self.options, ticket, now));
         self.list_deadline(id);
         Ok(())
     }
@@ -183,12 +196,17 @@ impl Provider {
         }
         self.expire_templates(now);
         self.sweep_later(now);
+        let rate = Rate::new(self.options.max_requests_per_second, 1_000, self.options.request_burst);
         let mut bytes = bytes;
         while let Some(client) = self.clients.get_mut(&id).filter(|client| client.is_heard()) {
             let is_closing = client.is_closing();
             match client.next_request(&mut bytes, now, &mut *self.random) {
                 Ok(Some(request)) if is_closing => self.handle_last(id, request),
-                Ok(Some(request)) => self.handle(id, request, now),
+                Ok(Some(request)) if client.pace.take(rate, now) => self.handle(id, request, now),
+                Ok(Some(request)) => {
+                    self.close_after_flush(id, CloseReason::TooManyMessages);
+                    self.handle_last(id, request);
+                }
                 Ok(None) => break,
                 Err(reason) => self.close_after_flush(id, reason),
             }

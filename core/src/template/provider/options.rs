@@ -18,8 +18,24 @@ pub struct ProviderOptions {
     pub update_interval_ms: u64,
     /// How long a template can still be asked about and solved after its tip is gone.
     pub template_lifetime_ms: u64,
-    /// Most clients at once, those not set up yet included.
+    /// Most clients at once, those not set up yet included. When so many are there, a new one takes the place of one that is not
+    /// served yet, or is refused.
     pub max_clients: usize,
+    /// Most connections at once that are not set up. When so many are there, a new one takes the place of the oldest of them:
+    /// whoever goes on with its handshake is done long before its turn comes.
+    pub max_handshakes: usize,
+    /// Most clients at once from one address: an IPv4 address or the /64 of an IPv6 address.
+    pub max_clients_per_address: usize,
+    /// Most connections at once from one address that are not set up.
+    pub max_handshakes_per_address: usize,
+    /// How many times one address may connect in a minute; also so often at once after a quiet minute.
+    pub max_connections_per_minute: u32,
+    /// Connections from this machine do not count for their address.
+    pub exempt_loopback: bool,
+    /// How many messages a client may send in a second, of any type, in the long run.
+    pub max_requests_per_second: u32,
+    /// How many messages a client may send at once after it was quiet.
+    pub request_burst: u32,
     /// Most templates to keep up to date at once, one for each distinct [`ConstraintKey`](super::super::ConstraintKey):
     /// each costs the node work. When so many are in use, a new client gets one of them that covers its constraints and
     /// reserves at most 40,000 weight units and 4,000 sigops more, or is refused.
@@ -59,6 +75,13 @@ impl ProviderOptions {
             update_interval_ms: 5_000,
             template_lifetime_ms: 10_000,
             max_clients: 1_000,
+            max_handshakes: 256,
+            max_clients_per_address: 100,
+            max_handshakes_per_address: 30,
+            max_connections_per_minute: 30,
+            exempt_loopback: true,
+            max_requests_per_second: 20,
+            request_burst: 200,
             max_keys: 16,
             max_constraints_per_tip: 32,
             max_pending_requests: 64,

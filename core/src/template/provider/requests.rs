@@ -56,10 +56,8 @@ impl Provider {
     // ---------------------------------------------------------------------------------------------------------- setup
 
     fn accept_setup(&mut self, id: ConnectionId, now: Time) {
-        if let Some(client) = self.clients.get_mut(&id) {
-            let deadline = now.monotonic_ms.saturating_add(self.options.constraints_timeout_ms);
-            client.phase = Phase::AwaitingConstraints { deadline };
-        }
+        let deadline = now.monotonic_ms.saturating_add(self.options.constraints_timeout_ms);
+        self.set_phase(id, Phase::AwaitingConstraints { deadline });
         self.send(id, &SetupConnectionSuccess { used_version: PROTOCOL_VERSION, flags: 0 });
     }
 
@@ -101,8 +99,8 @@ impl Provider {
         let Some(key) = self.keys.choose(wanted, before, self.options.max_keys) else {
             return self.close_after_flush(id, CloseReason::TooManyKeys);
         };
-        client.phase = Phase::Serving { key };
         client.tip = None;
+        self.set_phase(id, Phase::Serving { key });
         let state = self.keys.join(key);
         if self.node == NodeState::Ready && !core::mem::replace(&mut state.asked, true) {
             self.events.push(Event::WantTemplate { key });

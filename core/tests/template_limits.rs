@@ -1,0 +1,306 @@
+//! The template provider: what others may cost, so that nobody is kept out by them.
+
+mod template_world;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use sv2_core::message::Payload;
+use sv2_core::template::{CloseReason, Event, Provider, ProviderError, ProviderOptions};
+use sv2_core::{SystemRandom, Time};
+
+use template_world::{World, identity, solution, template};
+
+const FAR: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2))];
+
+fn v6(text: &str) -> IpAddr {
+    IpAddr::V6(text.parse().unwrap())
+}
+
+/// Somebody connects, and sends nothing.
+fn connect(world: &mut World, id: u64, address: IpAddr) -> Result<(), ProviderError> {
+    let result = world.provider.connect(id, Some(address), world.now);
+    world.run();
+    result
+}
+
+const TOO_MANY: Result<(), ProviderError> = Err(ProviderError::TooManyFromAddress);
+
+// ------------------------------------------------------------------------------------------------------------- places
+
+#[test]
+fn a_new_connection_takes_the_place_of_the_oldest_that_is_not_set_up() {
+    let mut world = World::with(|options| options.max_handshakes = 2);
+    world.set_up(1);
+    world.connect(2);
+    world.connect(3);
+    world.connect(4);
+    assert_eq!(world.closed.len(), 1);
+    assert_eq!(world.closed[&2], CloseReason::GaveWay);
+    world.send(3, &template_world::setup());
+    world.connect(5);
+    assert_eq!(world.closed.len(), 1, "who is set up makes a place free");
+    world.connect(6);
+    assert_eq!(world.closed[&4], CloseReason::GaveWay);
+    assert_eq!(world.provider.clients(), 4);
+}
+
+#[test]
+fn when_all_places_are_taken_those_give_way_that_are_not_served_and_nobody_else() {
+    let mut world = World::with(|options| options.max_clients = 4);
+    world.set_up(1);
+    world.set_up(2);
+    world.connect(3);
+    world.join(4);
+    world.connect(5);
+    assert_eq!(world.closed[&3], CloseReason::GaveWay, "not set up");
+    world.join(5);
+    world.connect(6);
+    assert_eq!(world.closed[&1], CloseReason::GaveWay, "the oldest that is set up");
+    world.join(6);
+    world.connect(7);
+    assert_eq!(world.closed[&2], CloseReason::GaveWay);
+    world.join(7);
+    assert_eq!(world.provider.connect(8, None, world.now), Err(ProviderError::TooManyClients));
+    assert_eq!(world.provider.clients(), 4);
+    assert_eq!(world.closed.len(), 3);
+}
+
+#[test]
+fn a_client_that_is_about_to_be_closed_gives_way_too() {
+    let mut world = World::with(|options| options.max_clients = 1);
+    world.join(1);
+    world.offer(&template(1, 5_000));
+    world.stalled.insert(1);
+    world.offer(&template(2, 5_000));
+    world.constrain(1, u32::MAX, 0);
+    assert!(world.closed.is_empty(), "it has not read everything");
+    world.connect(2);
+    assert_eq!(world.closed[&1], CloseReason::GaveWay);
+}
+
+#[test]
+fn ten_thousand_half_open_handshakes_do_not_keep_an_honest_client_out() {
+    let (identity, authority) = identity(World::new().now);
+    let mut world = World::from_options(ProviderOptions::new(identity), Some(authority));
+    for attacker in 0..10_000_u64 {
+        let address = IpAddr::V6(Ipv6Addr::from(u128::from(attacker) << 64 | 1));
+        world.provider.connect(attacker, Some(address), world.now).unwrap();
+        // All but a byte of the first act.
+        world.provider.receive(attacker, &mut [7; 63], world.now).unwrap();
+        while let Some(event) = world.provider.next_event() {
+            world.note(event);
+        }
+        world.pass(1);
+    }
+    assert_eq!(world.provider.clients(), 256);
+    assert_eq!(world.closed.len(), 10_000 - 256);
+    world.join(20_000);
+    let id = world.offer(&template(1, 5_000));
+    world.expect_pair(20_000, id, &template(1, 5_000));
+    // The others fail in their own time, and leave the honest one alone.
+    world.tick_after(10_000);
+    assert_eq!(world.provider.clients(), 1);
+    assert_eq!(world.closed.len(), 10_000);
+}
+
+// ---------------------------------------------------------------------------------------------------------- addresses
+
+#[test]
+fn handshakes_of_one_address_are_counted_while_they_last() {
+    let mut world = World::with(|options| options.max_handshakes_per_address = 2);
+    world.provider.connect(1, Some(FAR[0]), world.now).unwrap();
+    connect(&mut world, 2, FAR[0]).unwrap();
+    assert_eq!(connect(&mut world, 3, FAR[0]), TOO_MANY);
+    connect(&mut world, 3, FAR[1]).unwrap();
+    world.provider.disconnect(2);
+    connect(&mut world, 4, FAR[0]).unwrap();
+    assert_eq!(connect(&mut world, 5, FAR[0]), TOO_MANY);
+    world.tick_after(60_000);
+    assert_eq!(world.closed.len(), 3, "{:?}", world.closed);
+    connect(&mut world, 5, FAR[0]).unwrap();
+}
+
+#[test]
+fn clients_of_one_address_are_counted() {
+    let mut world = World::with(|options| options.max_clients_per_address = 2);
+    for id in [1, 2] {
+        world.join_from(id, FAR[0]);
+    }
+    assert_eq!(connect(&mut world, 3, FAR[0]), TOO_MANY);
+    world.join_from(3, FAR[1]);
+    world.provider.disconnect(1);
+    connect(&mut world, 4, FAR[0]).unwrap();
+    assert_eq!(connect(&mut world, 5, FAR[0]), TOO_MANY);
+}
+
+#[test]
+fn connections_of_one_address_in_a_minute_are_counted() {
+    let mut world = World::new();
+    for id in 0..30 {
+        connect(&mut world, id, FAR[0]).unwrap();
+        world.provider.disconnect(id);
+    }
+    assert_eq!(connect(&mut world, 30, FAR[0]), TOO_MANY);
+    connect(&mut world, 30, FAR[1]).unwrap();
+    // One more every two seconds; what was refused does not count.
+    world.pass(1_999);
+    assert_eq!(connect(&mut world, 31, FAR[0]), TOO_MANY);
+    world.pass(1);
+    connect(&mut world, 31, FAR[0]).unwrap();
+    assert_eq!(connect(&mut world, 32, FAR[0]), TOO_MANY);
+    world.provider.disconnect(31);
+    world.pass(60_000);
+    for id in 31..61 {
+        connect(&mut world, id, FAR[0]).unwrap();
+        world.provider.disconnect(id);
+    }
+    assert_eq!(connect(&mut world, 61, FAR[0]), TOO_MANY);
+}
+
+#[test]
+fn whoever_has_an_ipv6_address_has_all_of_its_64_bits() {
+    let mut world = World::with(|options| options.max_clients_per_address = 1);
+    connect(&mut world, 1, v6("2001:db8:0:1::1")).unwrap();
+    assert_eq!(connect(&mut world, 2, v6("2001:db8:0:1:ffff::2")), TOO_MANY);
+    connect(&mut world, 2, v6("2001:db8:0:2::1")).unwrap();
+}
+
+#[test]
+fn an_ipv4_address_is_the_same_however_it_is_written() {
+    let mut world = World::with(|options| options.max_clients_per_address = 1);
+    connect(&mut world, 1, v6("::ffff:192.0.2.1")).unwrap();
+    assert_eq!(connect(&mut world, 2, FAR[0]), TOO_MANY);
+    connect(&mut world, 2, v6("::ffff:192.0.2.2")).unwrap();
+}
+
+#[test]
+fn this_machine_and_those_without_an_address_are_not_counted() {
+    let loopback = [IpAddr::V4(Ipv4Addr::LOCALHOST), v6("::1"), v6("::ffff:127.0.0.1")];
+    for exempt_loopback in [true, false] {
+        let mut world = World::with(|options| {
+            options.max_clients_per_address = 1;
+            options.exempt_loopback = exempt_loopback;
+        });
+        for (id, address) in (1..).zip(loopback) {
+            world.connect(10 + id);
+            let _ = connect(&mut world, 20 + id, address);
+            assert_eq!(connect(&mut world, 30 + id, address), if exempt_loopback { Ok(()) } else { TOO_MANY });
+        }
+    }
+}
+
+#[test]
+fn a_refused_connection_costs_nobody_a_place() {
+    let mut world = World::with(|options| {
+        options.max_handshakes = 1;
+        options.max_clients_per_address = 1;
+    });
+    connect(&mut world, 1, FAR[0]).unwrap();
+    assert_eq!(connect(&mut world, 2, FAR[0]), TOO_MANY);
+    assert!(world.closed.is_empty());
+    connect(&mut world, 2, FAR[1]).unwrap();
+    assert_eq!(world.closed[&1], CloseReason::GaveWay);
+}
+
+#[test]
+fn every_limit_can_be_without_a_bound_and_without_a_place() {
+    let mut world = World::with(|options| {
+        options.max_connections_per_minute = u32::MAX;
+        options.max_clients_per_address = usize::MAX;
+        options.max_handshakes_per_address = usize::MAX;
+        options.max_requests_per_second = u32::MAX;
+        options.request_burst = u32::MAX;
+    });
+    for id in 0..200 {
+        connect(&mut world, id, FAR[0]).unwrap();
+    }
+    world.set_up(300);
+    world.send_raw(300, &[0, 0, 0x7f, 0, 0, 0].repeat(100_000));
+    assert!(world.closed.is_empty());
+
+    for nobody in [
+        |options: &mut ProviderOptions| options.max_clients = 0,
+        |options: &mut ProviderOptions| options.max_handshakes = 0,
+        |options: &mut ProviderOptions| options.max_connections_per_minute = 0,
+        |options: &mut ProviderOptions| options.max_clients_per_address = 0,
+        |options: &mut ProviderOptions| options.max_handshakes_per_address = 0,
+    ] {
+        assert!(connect(&mut World::with(nobody), 1, FAR[0]).is_err());
+    }
+}
+
+#[test]
+fn a_flood_of_addresses_is_forgotten() {
+    let mut provider = Provider::new(ProviderOptions::plaintext(), Box::new(SystemRandom));
+    let now = Time { monotonic_ms: 1, unix_s: 1 };
+    for address in 0..100_000_u32 {
+        provider.connect(1, Some(IpAddr::V4(Ipv4Addr::from(0x0100_0000 + address))), now).unwrap();
+        provider.disconnect(1);
+        while provider.next_event().is_some() {}
+    }
+    let counted = |provider: &mut Provider, address: u32, now: Time| {
+        let address = Some(IpAddr::V4(Ipv4Addr::from(0x0100_0000 + address)));
+        let taken = (0..40).take_while(|_| {
+            let taken = provider.connect(1, address, now).is_ok();
+            provider.disconnect(1);
+            taken
+        });
+        taken.count()
+    };
+    assert_eq!(counted(&mut provider, 99_999, now), 29, "the last are remembered");
+    assert_eq!(counted(&mut provider, 99_000, now), 29);
+    let later = Time { monotonic_ms: 2_001, ..now };
+    assert_eq!(counted(&mut provider, 0, later), 30);
+    assert_eq!(counted(&mut provider, 99_000, later), 1, "and that all of their minute is used up");
+}
+
+// ------------------------------------------------------------------------------------------------------------ messages
+
+/// A message of a type that nobody knows.
+const UNKNOWN: [u8; 6] = [0, 0, 0x7f, 0, 0, 0];
+
+#[test]
+fn messages_of_a_client_are_counted_whatever_they_are() {
+    let mut world = World::with(|options| {
+        options.max_requests_per_second = 10;
+        options.request_burst = 50;
+    });
+    world.join(1);
+    world.join(2);
+    world.tick_after(5_000);
+    world.send_raw(1, &UNKNOWN.repeat(50));
+    assert!(world.closed.is_empty());
+    world.pass(100);
+    world.send_raw(1, &UNKNOWN);
+    assert!(world.closed.is_empty(), "one more every tenth of a second");
+    world.request_transactions(1, 7);
+    world.run();
+    assert_eq!(world.closed[&1], CloseReason::TooManyMessages);
+    assert_eq!(world.closed[&1].to_string(), "too many messages came at once");
+    world.send_raw(2, &UNKNOWN.repeat(49));
+    assert!(!world.closed.contains_key(&2));
+}
+
+#[test]
+fn a_block_among_too_many_messages_counts() {
+    let mut world = World::new();
+    world.join(1);
+    let id = world.offer(&template(1, 5_000));
+    let nonce = (0..).find(|nonce| {
+        world.take_events();
+        world.send(1, &solution(id, *nonce, b"a coinbase"));
+        matches!(world.take_events()[..], [Event::SubmitBlock(_)])
+    });
+    let mut payload = [0; 64];
+    let len = solution(id, nonce.unwrap(), b"a coinbase").encode(&mut payload).unwrap();
+    let frame = [&[0, 0, 0x76, len as u8, 0, 0], &payload[..len]].concat();
+
+    let mut world = World::with(|options| options.request_burst = 10);
+    world.join(1);
+    assert_eq!(world.offer(&template(1, 5_000)), id);
+    world.take_events();
+    world.send_raw(1, &[UNKNOWN.repeat(300), frame].concat());
+    let block = world.take_events().remove(0);
+    assert!(matches!(block, Event::SubmitBlock(_)), "{block:?}");
+    assert_eq!(world.closed[&1], CloseReason::TooManyMessages);
+}
