@@ -2382,17 +2382,27 @@ typedef struct sv2_template_provider_options {
      */
     uint8_t reserved_limits[3];
     /**
-     * Most templates to keep up to date at once, one for each distinct constraint key: 16.
+     * Most templates to keep up to date at once, one for each distinct constraint key: 16. At most half of them are for keys above
+     * 16,000 weight units or 400 sigops.
      */
     size_t max_keys;
+    /**
+     * How long a key is kept up to date after its last client has gone, in milliseconds: 60,000.
+     */
+    uint64_t key_linger_ms;
     /**
      * How often a client may send CoinbaseOutputConstraints while the tip stays the same: 32.
      */
     uint32_t max_constraints_per_tip;
     /**
-     * How many RequestTransactionData of one client may be waiting for the node: 64.
+     * How many RequestTransactionData of one client may be waiting for the node, or until the client has read what it was sent: 64.
      */
     uint32_t max_pending_requests;
+    /**
+     * How long a client waits for the node's answer to its RequestTransactionData before it is told that there are none, in
+     * milliseconds: 30,000.
+     */
+    uint64_t transactions_timeout_ms;
     /**
      * Bytes of transaction data to keep for clients that ask for what another one asked for before: 64 MiB.
      */
@@ -4007,7 +4017,7 @@ SV2_API uint32_t sv2_abi_version(void);
 /** For sv2_template_provider_options: set identity. */
 #define SV2_TEMPLATE_PROVIDER_OPTIONS_INIT \
     {sizeof(sv2_template_provider_options), NULL, 0, {0, 0, 0, 0, 0, 0, 0}, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0, 0, 0}, \
-     0, 0, 0, 0, 0, 0, 0, \
+     0, 0, 0, 0, 0, 0, 0, 0, 0, \
      SV2_LIMITS_INIT, SV2_RANDOM_INIT, SV2_LOG_INIT}
 /** A U256 of zero. */
 #define SV2_U256_INIT {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}}

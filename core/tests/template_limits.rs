@@ -2,13 +2,42 @@
 
 mod template_world;
 
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use sv2_core::message::Payload;
-use sv2_core::template::{CloseReason, Event, Provider, ProviderError, ProviderOptions};
+use sv2_core::template::{CloseReason, ConstraintKey, Event, Provider, ProviderError, ProviderOptions};
 use sv2_core::{SystemRandom, Time};
 
-use template_world::{World, identity, solution, template};
+use template_world::{KEY, World, identity, solution, template};
+
+/// Counts the bytes that the present thread has allocated and not given back: a test is a thread.
+struct Counting;
+
+thread_local! {
+    static HELD: Cell<usize> = const { Cell::new(0) };
+}
+
+// SAFETY: all is left to the system's allocator; counting allocates nothing.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        HELD.with(|held| held.set(held.get().wrapping_add(layout.size())));
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        HELD.with(|held| held.set(held.get().wrapping_sub(layout.size())));
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+fn held() -> usize {
+    HELD.with(Cell::get)
+}
 
 const FAR: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2))];
 
@@ -82,25 +111,29 @@ fn a_client_that_is_about_to_be_closed_gives_way_too() {
 fn ten_thousand_half_open_handshakes_do_not_keep_an_honest_client_out() {
     let (identity, authority) = identity(World::new().now);
     let mut world = World::from_options(ProviderOptions::new(identity), Some(authority));
+    let (before, mut closed) = (held(), 0);
     for attacker in 0..10_000_u64 {
         let address = IpAddr::V6(Ipv6Addr::from(u128::from(attacker) << 64 | 1));
         world.provider.connect(attacker, Some(address), world.now).unwrap();
         // All but a byte of the first act.
         world.provider.receive(attacker, &mut [7; 63], world.now).unwrap();
         while let Some(event) = world.provider.next_event() {
-            world.note(event);
+            closed += usize::from(matches!(event, Event::Close { reason: CloseReason::GaveWay, .. }));
         }
         world.pass(1);
     }
     assert_eq!(world.provider.clients(), 256);
-    assert_eq!(world.closed.len(), 10_000 - 256);
+    assert_eq!(closed, 10_000 - 256);
+    // The 256, and the addresses of the last two seconds, which are all that is remembered.
+    let cost = held() - before;
+    assert!(cost < 256 * 2_000 + 2_000 * 200, "{cost} bytes");
     world.join(20_000);
     let id = world.offer(&template(1, 5_000));
     world.expect_pair(20_000, id, &template(1, 5_000));
     // The others fail in their own time, and leave the honest one alone.
     world.tick_after(10_000);
     assert_eq!(world.provider.clients(), 1);
-    assert_eq!(world.closed.len(), 10_000);
+    assert_eq!(world.closed.len(), 256, "one of them made room for the honest one");
 }
 
 // ---------------------------------------------------------------------------------------------------------- addresses
@@ -303,4 +336,117 @@ fn a_block_among_too_many_messages_counts() {
     let block = world.take_events().remove(0);
     assert!(matches!(block, Event::SubmitBlock(_)), "{block:?}");
     assert_eq!(world.closed[&1], CloseReason::TooManyMessages);
+}
+
+// -------------------------------------------------------------------------------------------------------- slow clients
+
+#[test]
+fn a_hundred_slow_clients_cost_one_copy_of_the_transactions_and_a_piece_each() {
+    const CLIENTS: u64 = 100;
+    const PIECE: usize = 65_535;
+    let mut world = World::new();
+    for client in 0..=CLIENTS {
+        world.join(client);
+    }
+    let id = world.offer(&template(1, 5_000));
+    for client in 0..CLIENTS {
+        world.stalled.insert(client);
+    }
+    let transaction = vec![7; 1_200_000];
+    let before = held();
+    for client in 0..CLIENTS {
+        for _ in 0..5 {
+            world.request_transactions(client, id);
+        }
+    }
+    world.transactions(id, Some(&[&transaction]));
+    for client in 0..CLIENTS {
+        assert_eq!(world.provider.output(client).len(), PIECE);
+        world.provider.sent(client, 1_000, world.now).unwrap();
+        assert_eq!(world.provider.output(client).len(), PIECE - 1_000);
+    }
+    let cost = held() - before;
+    let expected = transaction.len() + 100 * PIECE;
+    assert!(cost.abs_diff(expected) < 100 * 1_000, "{cost} bytes where {expected} are expected");
+
+    // They hold nobody up.
+    world.take(CLIENTS);
+    let next = world.offer(&template(2, 5_000));
+    world.expect_pair(CLIENTS, next, &template(2, 5_000));
+    world.request_transactions(CLIENTS, id);
+    world.expect_transactions(CLIENTS, id, &[&transaction]);
+}
+
+// ---------------------------------------------------------------------------------------------------------------- keys
+
+#[test]
+fn a_key_is_kept_up_to_date_for_a_minute_after_its_last_client() {
+    let mut world = World::new();
+    world.join(1);
+    world.offer(&template(1, 5_000));
+    world.disconnect(1);
+    world.take_events();
+    world.tick_after(30_000);
+    world.tip(template(2, 0).prev_hash);
+    assert_eq!(world.take_events(), [Event::WantTemplate { key: KEY }]);
+    let id = world.offer(&template(2, 5_000));
+    // Whoever comes back is served at once.
+    world.take_events();
+    world.join(2);
+    world.expect_pair(2, id, &template(2, 5_000));
+    assert_eq!(world.take_events(), [Event::ClientReady { connection: 2, key: KEY }]);
+    world.tick_after(60_000);
+    assert!(!world.take_events().contains(&Event::DropTemplate { key: KEY }));
+
+    world.disconnect(2);
+    world.tick_after(59_999);
+    assert_eq!(world.take_events(), []);
+    assert_eq!(world.provider.next_deadline(), Some(world.now.monotonic_ms + 1));
+    world.tick_after(1);
+    assert_eq!(world.take_events(), [Event::DropTemplate { key: KEY }]);
+    assert_eq!(world.template(KEY, &template(2, 6_000)), Err(ProviderError::UnknownKey));
+}
+
+#[test]
+fn the_key_that_nobody_has_for_longest_goes_when_another_is_wanted() {
+    let mut world = World::with(|options| options.max_keys = 2);
+    let key = |reserved_weight| ConstraintKey { reserved_weight, sigops: 0 };
+    world.join_with(1, 0, 0);
+    world.join_with(2, 500, 0);
+    for client in [2, 1] {
+        world.tick_after(1_000);
+        world.disconnect(client);
+    }
+    world.take_events();
+    world.join_with(3, 1_000, 0);
+    let ready = Event::ClientReady { connection: 3, key: key(8_000) };
+    let expected = [Event::WantTemplate { key: key(8_000) }, Event::DropTemplate { key: key(4_000) }, ready];
+    assert_eq!(world.take_events(), expected);
+    world.join_with(4, 3_000, 0);
+    assert!(world.take_events().contains(&Event::DropTemplate { key: key(2_000) }));
+    world.join_with(5, 0, 0);
+    let covered = Event::ClientReady { connection: 5, key: key(8_000) };
+    assert_eq!(world.take_events(), [covered], "both are in use");
+}
+
+#[test]
+fn clients_with_unusual_constraints_do_not_crowd_out_the_others() {
+    let mut world = World::new();
+    let unusual = [4_000, 8_000, 16_000, 32_000, 63_000, 127_000, 255_000, 511_000];
+    let attackers = unusual.iter().flat_map(|size| [(*size, 0), (*size, 500)]);
+    for (attacker, (size, sigops)) in (1..).zip(attackers) {
+        world.join_with(attacker, size, sigops);
+    }
+    let keys = |events: &[Event]| events.iter().filter(|event| matches!(event, Event::WantTemplate { .. })).count();
+    assert_eq!(keys(&world.take_events()), 8, "half of the places");
+    assert!(world.closed.values().all(|reason| *reason == CloseReason::TooManyKeys));
+    // All that is usual has a place of its own.
+    for (client, (size, sigops)) in (100..).zip([0, 500, 1_000, 3_000].iter().flat_map(|size| [(*size, 0), (*size, 1)]))
+    {
+        world.join_with(client, size, sigops);
+        assert!(!world.closed.contains_key(&client));
+    }
+    assert_eq!(keys(&world.take_events()), 8);
+    let id = world.offer(&template(1, 5_000));
+    world.expect_pair(104, id, &template(1, 5_000));
 }

@@ -312,7 +312,7 @@ fn what_a_socket_did_not_take_is_announced_again_but_not_to_one_that_takes_nothi
 
 #[test]
 fn nothing_is_said_about_a_connection_after_it_was_disconnected() {
-    let mut world = World::new();
+    let mut world = World::with(|options| options.key_linger_ms = 0);
     world.join(1);
     world.take_events();
     world.provider.template_ready(KEY, template(1, 5_000), world.now).unwrap();

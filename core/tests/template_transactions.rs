@@ -3,7 +3,8 @@
 mod template_world;
 
 use sv2_core::connection::Limits;
-use sv2_core::template::{CloseReason, Event, ProviderError};
+use sv2_core::message::Message;
+use sv2_core::template::{CloseReason, ConstraintKey, Event, NodeState, ProviderError};
 
 use template_world::{World, template, tip_hash};
 
@@ -209,17 +210,17 @@ fn the_transactions_kept_are_bounded_and_those_forgotten_are_asked_for_again() {
 
 #[test]
 fn a_client_that_does_not_read_its_transactions_costs_its_bound() {
-    let mut world = World::with(|options| options.limits = Limits { max_output: 250_000, ..Limits::default() });
+    let mut world = World::with(|options| options.limits = Limits { max_output: 100_000, ..Limits::default() });
     world.join(1);
     world.join(2);
     let id = world.offer(&template(1, 5_000));
-    let transaction = vec![1; 100_000];
+    let transaction = vec![1; 60_000];
     world.request_transactions(2, id);
     world.transactions(id, Some(&[&transaction]));
     world.take(2);
     world.stalled.insert(1);
     world.request_transactions(1, id);
-    world.request_transactions(1, id);
+    world.tick_after(5_000);
     assert!(world.closed.is_empty());
     world.request_transactions(1, id);
     world.tick_after(5_000);
@@ -230,7 +231,10 @@ fn a_client_that_does_not_read_its_transactions_costs_its_bound() {
 
 #[test]
 fn errors_to_a_client_that_does_not_read_are_bounded_too() {
-    let mut world = World::with(|options| options.limits = Limits { max_output: 10_000, ..Limits::default() });
+    let mut world = World::with(|options| {
+        options.limits = Limits { max_output: 10_000, ..Limits::default() };
+        options.request_burst = 1_000;
+    });
     world.join(1);
     world.stalled.insert(1);
     let mut requests = 0;
@@ -241,4 +245,155 @@ fn errors_to_a_client_that_does_not_read_are_bounded_too() {
     }
     world.tick_after(5_000);
     assert_eq!(world.closed[&1], CloseReason::TooSlow);
+}
+
+#[test]
+fn whoever_asks_twice_while_it_reads_nothing_has_one_answer_in_its_output() {
+    let (mut world, id) = world_with(2);
+    let transaction = vec![1; 100_000];
+    world.stalled.insert(1);
+    for _ in 0..3 {
+        world.request_transactions(1, id);
+    }
+    world.transactions(id, Some(&[&transaction]));
+    world.request_transactions(1, id);
+    let next = world.offer(&template(2, 5_000));
+    world.expect_pair(2, next, &template(2, 5_000));
+    world.write(1);
+    let tags: Vec<u32> = world.take(1).iter().map(|received| received.tag).collect();
+    assert_eq!(tags, [0x74, 0x71, 0x72, 0x74, 0x74, 0x74], "the tip is behind one answer and before the others");
+}
+
+#[test]
+fn requests_that_wait_for_their_client_are_counted_with_those_that_wait_for_the_node() {
+    let mut world = World::with(|options| options.max_pending_requests = 3);
+    world.join(1);
+    let id = world.offer(&template(1, 5_000));
+    world.stalled.insert(1);
+    world.request_transactions(1, id);
+    world.transactions(id, Some(&[&[1; 100_000]]));
+    for _ in 0..3 {
+        world.request_transactions(1, id);
+    }
+    assert_eq!(world.provider.next_deadline(), Some(world.now.monotonic_ms + 10_000), "only the sweep");
+    world.request_transactions(1, id);
+    world.tick_after(5_000);
+    assert_eq!(world.closed[&1], CloseReason::TooManyRequests);
+}
+
+#[test]
+fn a_request_that_waited_too_long_for_its_client_is_stale() {
+    let (mut world, id) = world_with(1);
+    world.stalled.insert(1);
+    world.request_transactions(1, id);
+    world.request_transactions(1, id);
+    world.transactions(id, Some(&[&[1; 100_000]]));
+    world.tip(tip_hash(2));
+    world.tick_after(10_001);
+    world.write(1);
+    let received = world.take(1);
+    assert_eq!((received.len(), received[0].tag), (2, 0x74));
+    world.inbox.insert(1, received[1..].to_vec());
+    world.expect_no_transactions(1, id, "stale-template-id");
+}
+
+#[test]
+fn a_node_that_does_not_answer_keeps_nobody_waiting() {
+    let (mut world, id) = world_with(2);
+    world.request_transactions(1, id);
+    world.tick_after(1_000);
+    world.request_transactions(2, id);
+    world.take_events();
+    assert_eq!(world.provider.next_deadline(), Some(world.now.monotonic_ms + 9_000), "the sweep");
+    world.tick_after(28_999);
+    world.expect_nothing(1);
+    assert_eq!(world.provider.next_deadline(), Some(world.now.monotonic_ms + 1));
+    world.logs.clear();
+    world.tick_after(1);
+    for client in [1, 2] {
+        world.expect_no_transactions(client, id, "template-id-not-found");
+    }
+    assert_eq!(world.logs, [format!("the node did not give the transactions of template {id} in time")]);
+    // Who asks again makes the node be asked again, and its answer counts also if it is late.
+    world.request_transactions(1, id);
+    assert_eq!(world.take_events(), [wanted(id, 5_000)]);
+    world.tick_after(30_000);
+    world.expect_no_transactions(1, id, "template-id-not-found");
+    world.transactions(id, Some(&TRANSACTIONS));
+    world.request_transactions(1, id);
+    world.expect_transactions(1, id, &TRANSACTIONS);
+}
+
+#[test]
+fn a_node_that_dies_over_its_answer_is_given_up_on() {
+    let (mut world, id) = world_with(1);
+    world.request_transactions(1, id);
+    world.provider.node_state(NodeState::Down, world.now);
+    world.tip(tip_hash(2));
+    world.take_events();
+    world.tick_after(10_001);
+    world.expect_no_transactions(1, id, "stale-template-id");
+    world.provider.node_state(NodeState::Ready, world.now);
+    world.run();
+    assert!(!world.take_events().contains(&wanted(id, 5_000)), "nobody waits for them any more");
+}
+
+#[test]
+fn templates_of_others_are_not_found() {
+    let mut world = World::new();
+    world.join(1);
+    world.join_with(2, 3_000, 0);
+    let first = world.offer(&template(1, 5_000));
+    let other = world.template(ConstraintKey { reserved_weight: 16_000, sigops: 0 }, &template(1, 4_000)).unwrap();
+    let last = world.offer(&template(1, 9_000));
+    world.tick_after(5_000);
+    world.join(3);
+    for client in [1, 2, 3] {
+        world.take(client);
+    }
+    for (client, foreign) in [(1, &[other][..]), (2, &[first, last]), (3, &[first, other])] {
+        for id in foreign {
+            world.request_transactions(client, *id);
+            world.expect_no_transactions(client, *id, "template-id-not-found");
+        }
+    }
+    world.take_events();
+    for (client, own) in [(1, &[first, last][..]), (2, &[other]), (3, &[last])] {
+        for id in own {
+            world.request_transactions(client, *id);
+            world.transactions(*id, Some(&TRANSACTIONS));
+            world.expect_transactions(client, *id, &TRANSACTIONS);
+        }
+    }
+}
+
+#[test]
+fn a_client_keeps_what_it_was_sent_before_it_changed_its_constraints() {
+    let mut world = World::new();
+    let other = ConstraintKey { reserved_weight: 16_000, sigops: 0 };
+    world.join(1);
+    world.join(2);
+    world.join_with(3, 3_000, 0);
+    let first = world.offer(&template(1, 5_000));
+    let second = world.template(other, &template(1, 5_000)).unwrap();
+    world.constrain(1, 3_000, 0);
+    let third = world.offer(&template(1, 9_000));
+    world.tick_after(5_000);
+    world.constrain(1, 1_000, 0);
+    let present = world.take(1).iter().rev().find_map(|received| match received.message() {
+        Message::NewTemplate(template) => Some(template.template_id),
+        _ => None,
+    });
+    assert!(present >= Some(third));
+    for (id, is_own) in [(first, true), (second, true), (present.unwrap(), true)] {
+        world.request_transactions(1, id);
+        world.transactions(id, Some(&TRANSACTIONS));
+        assert_eq!(world.take(1)[0].tag == 0x74, is_own, "template {id}");
+    }
+    world.request_transactions(3, first);
+    world.take(3);
+    world.constrain(3, 1_000, 0);
+    world.take(3);
+    world.request_transactions(3, first);
+    world.expect_no_transactions(3, first, "template-id-not-found");
 }

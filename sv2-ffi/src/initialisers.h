@@ -18,7 +18,7 @@
 /** For sv2_template_provider_options: set identity. */
 #define SV2_TEMPLATE_PROVIDER_OPTIONS_INIT \
     {sizeof(sv2_template_provider_options), NULL, 0, {0, 0, 0, 0, 0, 0, 0}, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0, 0, 0}, \
-     0, 0, 0, 0, 0, 0, 0, \
+     0, 0, 0, 0, 0, 0, 0, 0, 0, \
      SV2_LIMITS_INIT, SV2_RANDOM_INIT, SV2_LOG_INIT}
 /** A U256 of zero. */
 #define SV2_U256_INIT {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}}

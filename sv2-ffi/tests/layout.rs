@@ -97,7 +97,7 @@ fn structs_are_laid_out_as_c_sees_them() {
         sv2_tlv_kind { extension_type field_type reserved max_len }
         sv2_url { host port has_authority_key authority_key }
         sv2_log { write user_data }
-        sv2_template_provider_options { struct_size identity plaintext reserved fee_threshold_sat update_interval_ms template_lifetime_ms max_clients max_handshakes max_clients_per_address max_handshakes_per_address max_connections_per_minute max_requests_per_second request_burst count_loopback reserved_limits max_keys max_constraints_per_tip max_pending_requests transaction_cache_len setup_timeout_ms constraints_timeout_ms flush_timeout_ms limits random log }
+        sv2_template_provider_options { struct_size identity plaintext reserved fee_threshold_sat update_interval_ms template_lifetime_ms max_clients max_handshakes max_clients_per_address max_handshakes_per_address max_connections_per_minute max_requests_per_second request_burst count_loopback reserved_limits max_keys key_linger_ms max_constraints_per_tip max_pending_requests transactions_timeout_ms transaction_cache_len setup_timeout_ms constraints_timeout_ms flush_timeout_ms limits random log }
         sv2_address { len bytes }
         sv2_constraint_key { reserved_weight sigops reserved }
         sv2_template { struct_size node_handle version header_timestamp nbits prev_hash has_target kind reserved target coinbase_tx_version coinbase_tx_input_sequence coinbase_tx_locktime coinbase_tx_outputs_count coinbase_tx_value_remaining coinbase_prefix coinbase_tx_outputs merkle_path }

@@ -206,6 +206,13 @@ impl World {
         self.send(id, &RequestTransactionData { template_id });
     }
 
+    /// A client's socket closes.
+    pub fn disconnect(&mut self, id: ConnectionId) {
+        self.provider.disconnect(id);
+        self.clients.remove(&id);
+        self.run();
+    }
+
     /// What a client received since somebody looked.
     pub fn take(&mut self, id: ConnectionId) -> Vec<Received> {
         self.inbox.remove(&id).unwrap_or_default()

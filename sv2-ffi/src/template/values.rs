@@ -161,12 +161,18 @@ pub struct sv2_template_provider_options {
     pub count_loopback: u8,
     /// Zero.
     pub reserved_limits: [u8; 3],
-    /// Most templates to keep up to date at once, one for each distinct constraint key: 16.
+    /// Most templates to keep up to date at once, one for each distinct constraint key: 16. At most half of them are for keys above
+    /// 16,000 weight units or 400 sigops.
     pub max_keys: usize,
+    /// How long a key is kept up to date after its last client has gone, in milliseconds: 60,000.
+    pub key_linger_ms: u64,
     /// How often a client may send CoinbaseOutputConstraints while the tip stays the same: 32.
     pub max_constraints_per_tip: u32,
-    /// How many RequestTransactionData of one client may be waiting for the node: 64.
+    /// How many RequestTransactionData of one client may be waiting for the node, or until the client has read what it was sent: 64.
     pub max_pending_requests: u32,
+    /// How long a client waits for the node's answer to its RequestTransactionData before it is told that there are none, in
+    /// milliseconds: 30,000.
+    pub transactions_timeout_ms: u64,
     /// Bytes of transaction data to keep for clients that ask for what another one asked for before: 64 MiB.
     pub transaction_cache_len: usize,
     /// How long a client may take from connecting to SetupConnection, in milliseconds: 60,000.
@@ -201,6 +207,8 @@ impl sv2_template_provider_options {
         set_ms(&mut options.fee_threshold_sat, self.fee_threshold_sat);
         set_ms(&mut options.update_interval_ms, self.update_interval_ms);
         set_ms(&mut options.template_lifetime_ms, self.template_lifetime_ms);
+        set_ms(&mut options.key_linger_ms, self.key_linger_ms);
+        set_ms(&mut options.transactions_timeout_ms, self.transactions_timeout_ms);
         set_ms(&mut options.setup_timeout_ms, self.setup_timeout_ms);
         set_ms(&mut options.constraints_timeout_ms, self.constraints_timeout_ms);
         set_ms(&mut options.flush_timeout_ms, self.flush_timeout_ms);

@@ -1,5 +1,6 @@
 //! One client: its connection, how far it is with setting up, and what it was sent.
 
+use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -8,7 +9,7 @@ use super::ProviderOptions;
 use super::admission::{Stage, Ticket};
 use super::events::CloseReason;
 use super::pace::Pace;
-use super::templates::{Frames, Tip};
+use super::templates::{Frames, Templates, Tip};
 use crate::connection::{Connection, ConnectionError, Role, SendError};
 use crate::frame::Frame;
 use crate::message::{
@@ -34,10 +35,24 @@ pub(super) struct Client {
     pub(super) last_template_id: u64,
     /// How many CoinbaseOutputConstraints it sent since the tip changed.
     pub(super) constraints: u32,
+    /// The first template it was sent under its key, or will be.
+    pub(super) since: u64,
+    /// What it was sent under the keys before.
+    former: Vec<Span>,
     /// How many of its RequestTransactionData are waiting.
     pub(super) pending_requests: usize,
+    /// Those of them that wait until it has read what it was sent, by template.
+    pub(super) deferred: VecDeque<u64>,
     /// The deadline under which the engine has it in its list.
     pub(super) listed_deadline: Option<u64>,
+}
+
+/// The templates of a key from one to another.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    key: ConstraintKey,
+    first: u64,
+    last: u64,
 }
 
 /// How far a client is.
@@ -98,7 +113,10 @@ impl Client {
             tip: None,
             last_template_id: 0,
             constraints: 0,
+            since: 0,
+            former: Vec::new(),
             pending_requests: 0,
+            deferred: VecDeque::new(),
             listed_deadline: None,
         }
     }
@@ -108,6 +126,24 @@ impl Client {
             Phase::Serving { key } => Some(key),
             _ => None,
         }
+    }
+
+    /// The client leaves a key for another one, whose next template has at most the next id.
+    pub(super) fn change_key(&mut self, before: Option<ConstraintKey>, key: ConstraintKey, templates: &Templates) {
+        if before == Some(key) {
+            return;
+        }
+        if let Some(key) = before.filter(|_| self.since <= self.last_template_id) {
+            self.former.retain(|span| templates.is_any_since(span.first, span.last));
+            self.former.push(Span { key, first: self.since, last: self.last_template_id });
+        }
+        self.since = templates.next_id();
+    }
+
+    /// Whether it was sent a template of this key: with few exceptions, all clients of a key are sent the same ones.
+    pub(super) fn was_sent(&self, key: &ConstraintKey, template_id: u64) -> bool {
+        let present = self.key() == Some(*key) && (self.since..=self.last_template_id).contains(&template_id);
+        present || self.former.iter().any(|span| span.key == *key && (span.first..=span.last).contains(&template_id))
     }
 
     pub(super) fn is_closing(&self) -> bool {

@@ -61,6 +61,7 @@ impl Provider {
         let key = client.key();
         let deadline = self.now_ms.saturating_add(self.options.flush_timeout_ms);
         client.pending_requests = 0;
+        client.deferred.clear();
         self.set_phase(id, Phase::Closing { deadline, reason });
         self.templates.forget_client(id);
         self.leave_key(key);
@@ -100,7 +101,20 @@ impl Provider {
     /// A client does not need this key any more.
     pub(super) fn leave_key(&mut self, key: Option<ConstraintKey>) {
         let Some(key) = key else { return };
-        if let Some(state) = self.keys.leave(key) {
+        self.keys.leave(key, self.now_ms.saturating_add(self.options.key_linger_ms));
+        self.drop_unused_keys();
+    }
+
+    /// Keys that nobody came back to go out of use.
+    pub(super) fn drop_unused_keys(&mut self) {
+        while let Some(key) = self.keys.unused_since(self.now_ms) {
+            self.drop_key(key);
+        }
+    }
+
+    /// A key without clients goes out of use.
+    pub(super) fn drop_key(&mut self, key: ConstraintKey) {
+        if let Some(state) = self.keys.remove_unused(&key) {
             self.events.cancel_want(key);
             self.events.push(Event::DropTemplate { key });
             self.supersede(state.current);

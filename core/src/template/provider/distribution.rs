@@ -24,7 +24,7 @@ impl Provider {
         now: Time,
     ) -> Result<u64, FrameError> {
         let (tip, value, kind) = (work.tip, work.template.coinbase_tx_value_remaining, work.template.kind);
-        let (id, frames) = self.templates.issue(work, first_id, now)?;
+        let (id, frames) = self.templates.issue(key, work, first_id, now)?;
         let before =
             self.keys.get_mut(&key).and_then(|key| key.current.replace(Current { id, tip, value, kind, frames }));
         self.supersede(before);
@@ -116,11 +116,9 @@ impl Provider {
 
     /// The last that is done about a template.
     pub(super) fn retire(&mut self, template_id: u64, stored: Stored) {
-        if let Transactions::Asked(waiting) = &stored.transactions {
+        if let Transactions::Asked { waiting, .. } = &stored.transactions {
             for id in waiting {
-                let Some(client) = self.clients.get_mut(id).filter(|client| !client.is_closing()) else { continue };
-                client.pending_requests = client.pending_requests.saturating_sub(1);
-                self.refuse_transactions(*id, template_id, error_code::STALE_TEMPLATE_ID);
+                self.refuse_waiting(*id, template_id, error_code::STALE_TEMPLATE_ID);
             }
         }
         // The same template may have been issued a second time, for a client that came to the key later.

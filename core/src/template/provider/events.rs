@@ -23,7 +23,8 @@ pub enum Event {
         /// What the template must leave free.
         key: ConstraintKey,
     },
-    /// No client needs templates for this key any more. Those already given are still in use: see
+    /// No client needed templates for this key for [`ProviderOptions::key_linger_ms`](super::ProviderOptions), or its place is
+    /// needed. Those already given are still in use: see
     /// [`Event::TemplateExpired`].
     DropTemplate {
         /// The key of a [`Event::WantTemplate`] before.

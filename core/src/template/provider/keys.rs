@@ -1,4 +1,4 @@
-//! The constraint keys in use: for each, the template that its clients share.
+//! The constraint keys in use: for each, the template that its clients share, and for some time the next client.
 
 use alloc::collections::BTreeMap;
 
@@ -12,15 +12,29 @@ const MAX_EXCESS_WEIGHT: u32 = 40_000;
 /// The same in sigops, of the 80,000 that a block can have.
 const MAX_EXCESS_SIGOPS: u16 = 4_000;
 
+/// Keys above this weight, or these sigops, take at most half of the places. The 8 below fit into the other half of the usual
+/// 16, so that clients with unusual constraints cannot crowd out the others.
+const MAX_USUAL_WEIGHT: u32 = 16_000;
+const MAX_USUAL_SIGOPS: u16 = 400;
+
 /// The keys in use.
 #[derive(Debug, Default)]
 pub(super) struct Keys(BTreeMap<ConstraintKey, Key>);
 
+/// The key for a client, and which one goes out of use for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Choice {
+    pub(super) key: ConstraintKey,
+    pub(super) instead_of: Option<ConstraintKey>,
+}
+
 /// A key in use.
 #[derive(Debug, Default)]
 pub(super) struct Key {
-    /// How many clients have it; never 0 for long.
+    /// How many clients have it.
     clients: usize,
+    /// If none, until when it is kept up to date for one that comes back, in monotonic milliseconds.
+    lingers_until: Option<u64>,
     /// Whether the host knows that a template on the present tip is wanted.
     pub(super) asked: bool,
     /// Whether the next template on the same tip is sent whatever it is worth: the node may have lost those before it.
@@ -92,30 +106,62 @@ impl Keys {
         wanted: ConstraintKey,
         leaves: Option<ConstraintKey>,
         max_keys: usize,
-    ) -> Option<ConstraintKey> {
-        let makes_room = leaves.and_then(|key| self.0.get(&key)).is_some_and(|key| key.clients == 1);
-        if self.0.contains_key(&wanted) || self.0.len() - usize::from(makes_room) < max_keys {
-            return Some(wanted);
+    ) -> Option<Choice> {
+        let is_full = self.0.len() >= max_keys;
+        let large = self.0.keys().filter(|key| is_large(key)).count();
+        let is_crowded = is_large(&wanted) && large >= (max_keys / 2).max(1);
+        if self.0.contains_key(&wanted) || !is_full && !is_crowded {
+            return Some(Choice { key: wanted, instead_of: None });
+        }
+        let is_unused = |key: &ConstraintKey, state: &Key| state.clients <= usize::from(leaves == Some(*key));
+        let unused = self.0.iter().filter(|(key, state)| is_unused(key, state) && (!is_crowded || is_large(key)));
+        if let Some((key, _)) = unused.min_by_key(|(_, state)| state.lingers_until.unwrap_or(u64::MAX)) {
+            return Some(Choice { key: wanted, instead_of: Some(*key) });
         }
         // They are ordered by the weight, then by the sigops.
         let is_close = |key: &ConstraintKey| {
             key.reserved_weight - wanted.reserved_weight <= MAX_EXCESS_WEIGHT
                 && key.sigops - wanted.sigops <= MAX_EXCESS_SIGOPS
         };
-        self.0.range(wanted..).map(|(key, _)| *key).find(|key| key.covers(&wanted) && is_close(key))
+        let key = self.0.range(wanted..).map(|(key, _)| *key).find(|key| key.covers(&wanted) && is_close(key))?;
+        Some(Choice { key, instead_of: None })
     }
 
     /// One more client has this key.
     pub(super) fn join(&mut self, key: ConstraintKey) -> &mut Key {
         let state = self.0.entry(key).or_default();
         state.clients += 1;
+        state.lingers_until = None;
         state
     }
 
-    /// One client less has this key. If it was the last, gives back what was known of the key.
-    pub(super) fn leave(&mut self, key: ConstraintKey) -> Option<Key> {
-        let state = self.0.get_mut(&key)?;
+    /// One client less has this key. If it was the last, the key stays in use until then, in monotonic milliseconds.
+    pub(super) fn leave(&mut self, key: ConstraintKey, until: u64) {
+        let Some(state) = self.0.get_mut(&key) else { return };
         state.clients = state.clients.saturating_sub(1);
-        if state.clients == 0 { self.0.remove(&key) } else { None }
+        if state.clients == 0 {
+            state.lingers_until = Some(until);
+        }
     }
+
+    /// When the next key that no client has goes out of use.
+    pub(super) fn next_unused(&self) -> Option<u64> {
+        self.0.values().filter_map(|state| state.lingers_until).min()
+    }
+
+    /// A key that no client had for long enough.
+    pub(super) fn unused_since(&self, now_ms: u64) -> Option<ConstraintKey> {
+        let is_over = |state: &Key| state.lingers_until.is_some_and(|until| until <= now_ms);
+        self.0.iter().find(|(_, state)| is_over(state)).map(|(key, _)| *key)
+    }
+
+    /// Takes a key out of use if no client has it, and gives back what was known of it.
+    pub(super) fn remove_unused(&mut self, key: &ConstraintKey) -> Option<Key> {
+        if self.0.get(key)?.clients == 0 { self.0.remove(key) } else { None }
+    }
+}
+
+/// Whether a key is one that hardly a pool wants. Of those that are not, there are few.
+fn is_large(key: &ConstraintKey) -> bool {
+    key.reserved_weight > MAX_USUAL_WEIGHT || key.sigops > MAX_USUAL_SIGOPS
 }

@@ -12,6 +12,7 @@ mod pace;
 mod requests;
 mod solution;
 mod templates;
+mod transactions;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -22,9 +23,7 @@ use core::net::IpAddr;
 
 use super::{ConstraintKey, Level};
 use crate::frame::FrameError;
-use crate::message::RequestTransactionDataError;
 use crate::noise::Identity;
-use crate::wire::Str;
 use crate::{Random, Time};
 
 use admission::Admission;
@@ -37,7 +36,7 @@ pub use options::ProviderOptions;
 use pace::Rate;
 use solution::Solved;
 pub use templates::{Template, TemplateError, TemplateKind};
-use templates::{Templates, Transactions, Work, transactions_frame};
+use templates::{Templates, Work};
 
 /// The host's name for a connection. It can be used again once the connection is closed.
 pub type ConnectionId = u64;
@@ -243,6 +242,7 @@ impl Provider {
         self.close_if_flushed(id);
         self.sweep_later(now);
         if n > 0 {
+            self.answer_deferred(id, now);
             self.announce_output_of(id);
         }
         Ok(())
@@ -281,55 +281,13 @@ impl Provider {
         Ok(id)
     }
 
-    /// Answers [`Event::WantTransactions`]: all transactions of the template but the coinbase, in order, serialized with
-    /// their witnesses. `None` if the node does not have them any more.
-    ///
-    /// All clients that asked get the same bytes. An answer that comes too late is no error.
-    ///
-    /// # Errors
-    /// `Transactions`, and the clients are told that there are none.
-    pub fn transactions_ready(
-        &mut self,
-        template_id: u64,
-        transactions: Option<&[&[u8]]>,
-        now: Time,
-    ) -> Result<(), ProviderError> {
-        self.expire_templates(now);
-        let Some(stored) = self.templates.get_mut(template_id) else { return Ok(()) };
-        let waiting = match &mut stored.transactions {
-            Transactions::Asked(waiting) => core::mem::take(waiting),
-            Transactions::Unasked => Vec::new(),
-            Transactions::Ready(_) | Transactions::Unavailable => return Ok(()),
-        };
-        stored.transactions = Transactions::Unavailable;
-        let frame = transactions.map(|transactions| transactions_frame(template_id, transactions)).transpose();
-        if let Ok(Some(frame)) = &frame {
-            self.templates.keep_transactions(template_id, frame, self.options.transaction_cache_len);
-        }
-        let error_code = self.why_unavailable(template_id);
-        for id in waiting {
-            let Some(client) = self.clients.get_mut(&id) else { continue };
-            if client.is_closing() {
-                continue;
-            }
-            client.pending_requests = client.pending_requests.saturating_sub(1);
-            let sent = match &frame {
-                Ok(Some(frame)) => client.connection.send_shared(Arc::clone(frame)),
-                _ => client
-                    .connection
-                    .send(&RequestTransactionDataError { template_id, error_code: Str::from(error_code) }),
-            };
-            self.after_send(id, sent);
-            self.close_if_flushed(id);
-        }
-        frame.map(|_| ()).map_err(ProviderError::Transactions)
-    }
-
     // ----------------------------------------------------------------------------------------------------------- time
 
     /// Time has passed.
     pub fn tick(&mut self, now: Time) {
         self.expire_templates(now);
+        self.give_up_transactions(now);
+        self.drop_unused_keys();
         let is_due = |key: &Key| key.update_due_at(&self.options).is_some_and(|at| at <= now.monotonic_ms);
         let due: Vec<ConstraintKey> = self.keys.iter().filter(|(_, key)| is_due(key)).map(|(key, _)| *key).collect();
         for key in due {
@@ -354,7 +312,8 @@ impl Provider {
     pub fn next_deadline(&self) -> Option<u64> {
         let client = self.deadlines.first().map(|(deadline, _)| *deadline);
         let update = self.keys.iter().filter_map(|(_, key)| key.update_due_at(&self.options)).min();
-        [client, update, self.templates.next_expiry(), self.sweep_at].into_iter().flatten().min()
+        let templates = [self.templates.next_expiry(), self.templates.next_timeout()];
+        [client, update, self.keys.next_unused(), self.sweep_at].into_iter().chain(templates).flatten().min()
     }
 
     // --------------------------------------------------------------------------------------------------------- events

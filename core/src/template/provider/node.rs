@@ -1,7 +1,8 @@
 //! What the node tells of itself: its state, its tip, and what became of a block.
 
+use super::Provider;
 use super::events::Event;
-use super::{Provider, Transactions};
+use super::templates::Transactions;
 use crate::Time;
 use crate::bitcoin::Hash;
 
@@ -59,7 +60,7 @@ impl Provider {
             self.events.push(Event::WantTemplate { key: *key });
         }
         for (template_id, stored) in self.templates.iter() {
-            if matches!(stored.transactions, Transactions::Asked(_)) {
+            if matches!(stored.transactions, Transactions::Asked { .. }) {
                 let node_handle = stored.work.template.node_handle;
                 self.events.push(Event::WantTransactions { template_id, node_handle });
             }

@@ -38,12 +38,19 @@ pub struct ProviderOptions {
     pub request_burst: u32,
     /// Most templates to keep up to date at once, one for each distinct [`ConstraintKey`](super::super::ConstraintKey):
     /// each costs the node work. When so many are in use, a new client gets one of them that covers its constraints and
-    /// reserves at most 40,000 weight units and 4,000 sigops more, or is refused.
+    /// reserves at most 40,000 weight units and 4,000 sigops more, or is refused. At most half of them are keys above 16,000
+    /// weight units or 400 sigops.
     pub max_keys: usize,
+    /// How long a key is kept up to date after its last client has gone, so that a client which comes back has a template at
+    /// once. When another key is wanted, it goes earlier.
+    pub key_linger_ms: u64,
     /// How often a client may send CoinbaseOutputConstraints while the tip stays the same. Each is answered with a template.
     pub max_constraints_per_tip: u32,
-    /// How many RequestTransactionData of one client may be waiting for the node.
+    /// How many RequestTransactionData of one client may be waiting for the node, or until the client has read what it was sent:
+    /// an answer is sent when little is left of what came before.
     pub max_pending_requests: usize,
+    /// How long a client waits for the node's answer to its RequestTransactionData before it is told that there are none.
+    pub transactions_timeout_ms: u64,
     /// Bytes of transaction data to keep for clients that ask for what another one asked for before. Those that wait in a
     /// connection's output do not count here, and are bounded by [`Limits::max_output`].
     pub transaction_cache_len: usize,
@@ -83,8 +90,10 @@ impl ProviderOptions {
             max_requests_per_second: 20,
             request_burst: 200,
             max_keys: 16,
+            key_linger_ms: 60_000,
             max_constraints_per_tip: 32,
             max_pending_requests: 64,
+            transactions_timeout_ms: 30_000,
             transaction_cache_len: 64 << 20,
             setup_timeout_ms: 60_000,
             constraints_timeout_ms: 600_000,

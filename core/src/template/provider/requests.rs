@@ -2,17 +2,16 @@
 
 use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
-use alloc::vec;
 
 use super::client::{Phase, Request, SetupError};
 use super::events::{CloseReason, Event, SolutionRefusal};
+use super::keys::Choice;
 use super::solution::solve;
-use super::templates::Transactions;
 use super::{ConnectionId, NodeState, Provider};
 use crate::Time;
 use crate::message::{
-    CoinbaseOutputConstraints, Payload, RequestExtensionsError, RequestExtensionsSuccess, RequestTransactionDataError,
-    SetupConnectionError, SetupConnectionSuccess, error_code, shape,
+    CoinbaseOutputConstraints, Payload, RequestExtensionsError, RequestExtensionsSuccess, SetupConnectionError,
+    SetupConnectionSuccess, shape,
 };
 use crate::template::{ConstraintKey, Level, PROTOCOL_VERSION, SubmittedSolution};
 use crate::wire::{List, Str};
@@ -28,7 +27,7 @@ impl Provider {
                 }
             }
             Request::Constraints(constraints) => self.take_constraints(id, constraints, now),
-            Request::TransactionData { template_id } => self.request_transactions(id, template_id),
+            Request::TransactionData { template_id } => self.request_transactions(id, template_id, now),
             Request::Solution(submitted) => self.submit(id, submitted),
             Request::Extensions { request_id, requested } => self.answer_extensions(id, request_id, &requested),
             Request::Unknown { tag, len } => {
@@ -46,7 +45,7 @@ impl Provider {
         }
     }
 
-    fn send<'m>(&mut self, id: ConnectionId, message: &impl Payload<'m>) {
+    pub(super) fn send<'m>(&mut self, id: ConnectionId, message: &impl Payload<'m>) {
         if let Some(client) = self.clients.get_mut(&id) {
             let sent = client.connection.send(message);
             self.after_send(id, sent);
@@ -96,16 +95,20 @@ impl Provider {
             let reason = CloseReason::ConstraintsTooLarge { max_additional_size };
             return self.close_after_flush(id, reason);
         };
-        let Some(key) = self.keys.choose(wanted, before, self.options.max_keys) else {
+        let Some(Choice { key, instead_of }) = self.keys.choose(wanted, before, self.options.max_keys) else {
             return self.close_after_flush(id, CloseReason::TooManyKeys);
         };
         client.tip = None;
+        client.change_key(before, key, &self.templates);
         self.set_phase(id, Phase::Serving { key });
         let state = self.keys.join(key);
         if self.node == NodeState::Ready && !core::mem::replace(&mut state.asked, true) {
             self.events.push(Event::WantTemplate { key });
         }
         self.leave_key(before);
+        if let Some(unused) = instead_of {
+            self.drop_key(unused);
+        }
         self.events.push(Event::ClientReady { connection: id, key });
         self.send_current(id, key, now);
     }
@@ -121,6 +124,7 @@ impl Provider {
         let Some(current) = self.keys.get(&key).and_then(|key| key.current.as_ref()) else { return };
         let Some(client) = self.clients.get_mut(&id) else { return };
         let template_id = current.id;
+        client.since = client.since.min(template_id);
         let sent = client.send_template(template_id, &current.tip, &current.frames);
         self.templates.mark_handed_out(template_id);
         self.after_send(id, sent);
@@ -149,56 +153,6 @@ impl Provider {
         if let Some((id, stored)) = self.templates.remove_alias(&held) {
             self.retire(id, stored);
         }
-    }
-
-    // --------------------------------------------------------------------------------------------------- transactions
-
-    fn request_transactions(&mut self, id: ConnectionId, template_id: u64) {
-        let Some(client) = self.clients.get_mut(&id) else { return };
-        let Some(stored) = self.templates.get_mut(template_id).filter(|stored| stored.handed_out) else {
-            let code = self.why_unavailable(template_id);
-            return self.refuse_transactions(id, template_id, code);
-        };
-        let full = client.pending_requests >= self.options.max_pending_requests;
-        match &mut stored.transactions {
-            Transactions::Ready(frame) => {
-                let sent = client.connection.send_shared(Arc::clone(frame));
-                self.after_send(id, sent);
-            }
-            Transactions::Unavailable => {
-                let code = self.why_unavailable(template_id);
-                self.refuse_transactions(id, template_id, code);
-            }
-            Transactions::Asked(_) | Transactions::Unasked if full => {
-                self.close_after_flush(id, CloseReason::TooManyRequests);
-            }
-            Transactions::Asked(waiting) => {
-                waiting.push(id);
-                client.pending_requests += 1;
-            }
-            Transactions::Unasked => {
-                stored.transactions = Transactions::Asked(vec![id]);
-                client.pending_requests += 1;
-                if self.node == NodeState::Ready {
-                    let node_handle = stored.work.template.node_handle;
-                    self.events.push(Event::WantTransactions { template_id, node_handle });
-                }
-            }
-        }
-    }
-
-    /// The error code for a template whose transactions cannot be had (spec 7.6): its tip is gone, or it never was given
-    /// out or the node has lost it.
-    pub(super) fn why_unavailable(&self, template_id: u64) -> &'static str {
-        let is_stale = match self.templates.get(template_id) {
-            Some(stored) => Some(stored.work.tip.prev_hash) != self.templates.tip(),
-            None => self.templates.was_issued(template_id),
-        };
-        if is_stale { error_code::STALE_TEMPLATE_ID } else { error_code::TEMPLATE_ID_NOT_FOUND }
-    }
-
-    pub(super) fn refuse_transactions(&mut self, id: ConnectionId, template_id: u64, error_code: &'static str) {
-        self.send(id, &RequestTransactionDataError { template_id, error_code: Str::from(error_code) });
     }
 
     // ------------------------------------------------------------------------------------------------------ solutions

@@ -2,6 +2,7 @@
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
+use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -11,6 +12,7 @@ use crate::bitcoin::coinbase::height_of;
 use crate::bitcoin::{CoinbaseTemplate, Error, Hash, Target};
 use crate::frame::{self, FrameError};
 use crate::message::{NewTemplate, Payload, RequestTransactionDataSuccess, SetNewPrevHashTemplate};
+use crate::template::ConstraintKey;
 use crate::template::coinbase::{MAX_COINBASE_PREFIX_LEN, commits_to_witnesses};
 use crate::wire::{EncodeError, List, U256};
 
@@ -212,6 +214,7 @@ pub(super) fn shared_frame<'a>(message: &impl Payload<'a>) -> Result<Arc<[u8]>, 
 #[derive(Debug)]
 pub(super) struct Stored {
     pub(super) work: Arc<Work>,
+    pub(super) key: ConstraintKey,
     /// The id of the template by which the host knows it.
     pub(super) first_id: u64,
     /// Whether any client was sent it.
@@ -223,8 +226,11 @@ pub(super) struct Stored {
 #[derive(Debug)]
 pub(super) enum Transactions {
     Unasked,
-    /// The host was asked; these clients wait.
-    Asked(Vec<ConnectionId>),
+    /// The host was asked; these clients wait, until the deadline, in monotonic milliseconds.
+    Asked {
+        waiting: Vec<ConnectionId>,
+        deadline: u64,
+    },
     /// RequestTransactionData.Success.
     Ready(Arc<[u8]>),
     /// The host does not have them any more.
@@ -256,6 +262,8 @@ pub(super) struct Templates {
     /// The templates whose transactions are kept, from the one that has them longest, and how many bytes these are.
     kept: VecDeque<u64>,
     kept_len: usize,
+    /// The templates whose transactions the host was asked for, by deadline.
+    asked: BTreeSet<(u64, u64)>,
 }
 
 /// The ids that were issued: all from the first, up to the next.
@@ -314,7 +322,7 @@ impl Templates {
 
     /// The next id. The first is the time (spec 7.2), so that a client which reconnects after a restart of the host cannot
     /// take one template for another.
-    fn next_id(&mut self, now: Time) -> u64 {
+    fn take_id(&mut self, now: Time) -> u64 {
         let ids = self.ids.get_or_insert_with(|| {
             // 65,536 ids for each second: an engine made later begins above all of them.
             let first = (now.unix_s & 0xffff_ffff) << 16 | 1;
@@ -325,6 +333,16 @@ impl Templates {
         id
     }
 
+    /// The id of the next template, or less.
+    pub(super) fn next_id(&self) -> u64 {
+        self.ids.as_ref().map_or(0, |ids| ids.next)
+    }
+
+    /// Whether any template in a range of ids is left.
+    pub(super) fn is_any_since(&self, first: u64, last: u64) -> bool {
+        self.stored.range(first..).next().is_some_and(|(id, _)| *id <= last)
+    }
+
     /// Whether the id was ever issued.
     pub(super) fn was_issued(&self, id: u64) -> bool {
         self.ids.as_ref().is_some_and(|ids| (ids.first..ids.next).contains(&id))
@@ -333,17 +351,18 @@ impl Templates {
     /// Stores a template under a new id.
     pub(super) fn issue(
         &mut self,
+        key: ConstraintKey,
         work: Arc<Work>,
         first_id: Option<u64>,
         now: Time,
     ) -> Result<(u64, Frames), FrameError> {
-        let id = self.next_id(now);
+        let id = self.take_id(now);
         let frames = Frames::new(id, &work)?;
         if first_id.is_some() {
             self.aliases.insert(id);
         }
         let (first_id, transactions) = (first_id.unwrap_or(id), Transactions::Unasked);
-        self.stored.insert(id, Stored { work, first_id, handed_out: false, transactions });
+        self.stored.insert(id, Stored { work, key, first_id, handed_out: false, transactions });
         Ok((id, frames))
     }
 
@@ -362,10 +381,6 @@ impl Templates {
         self.stored.get(&id)
     }
 
-    pub(super) fn get_mut(&mut self, id: u64) -> Option<&mut Stored> {
-        self.stored.get_mut(&id)
-    }
-
     pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &Stored)> {
         self.stored.iter().map(|(id, stored)| (*id, stored))
     }
@@ -379,9 +394,15 @@ impl Templates {
     pub(super) fn remove(&mut self, id: u64) -> Option<Stored> {
         let stored = self.stored.remove(&id)?;
         self.aliases.remove(&id);
-        if let Transactions::Ready(frame) = &stored.transactions {
-            self.kept_len = self.kept_len.saturating_sub(frame.len());
-            self.kept.retain(|kept| *kept != id);
+        match &stored.transactions {
+            Transactions::Ready(frame) => {
+                self.kept_len = self.kept_len.saturating_sub(frame.len());
+                self.kept.retain(|kept| *kept != id);
+            }
+            Transactions::Asked { deadline, .. } => {
+                self.asked.remove(&(*deadline, id));
+            }
+            Transactions::Unasked | Transactions::Unavailable => {}
         }
         Some(stored)
     }
@@ -406,10 +427,46 @@ impl Templates {
         None
     }
 
+    /// A client waits for the transactions of a template. If it is the first, gives the host's name for the template: it must
+    /// be asked.
+    pub(super) fn await_transactions(&mut self, id: u64, client: ConnectionId, deadline: u64) -> Option<u64> {
+        let stored = self.stored.get_mut(&id)?;
+        if let Transactions::Asked { waiting, .. } = &mut stored.transactions {
+            waiting.push(client);
+            return None;
+        }
+        stored.transactions = Transactions::Asked { waiting: vec![client], deadline };
+        self.asked.insert((deadline, id));
+        Some(stored.work.template.node_handle)
+    }
+
+    /// Those who wait for the transactions of a template, and what is known of these from now on.
+    pub(super) fn take_waiting(&mut self, id: u64, known: Transactions) -> Vec<ConnectionId> {
+        let Some(stored) = self.stored.get_mut(&id) else { return Vec::new() };
+        match core::mem::replace(&mut stored.transactions, known) {
+            Transactions::Asked { waiting, deadline } => {
+                self.asked.remove(&(deadline, id));
+                waiting
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// When the next transactions should have come, in monotonic milliseconds.
+    pub(super) fn next_timeout(&self) -> Option<u64> {
+        self.asked.first().map(|(deadline, _)| *deadline)
+    }
+
+    /// A template whose transactions should have come.
+    pub(super) fn next_overdue(&self, now: Time) -> Option<u64> {
+        self.asked.first().filter(|(deadline, _)| *deadline <= now.monotonic_ms).map(|(_, id)| *id)
+    }
+
     /// A client is gone: it waits for nothing.
     pub(super) fn forget_client(&mut self, id: ConnectionId) {
-        for stored in self.stored.values_mut() {
-            if let Transactions::Asked(waiting) = &mut stored.transactions {
+        for (_, template_id) in &self.asked {
+            let Some(stored) = self.stored.get_mut(template_id) else { continue };
+            if let Transactions::Asked { waiting, .. } = &mut stored.transactions {
                 waiting.retain(|waiting| *waiting != id);
             }
         }
