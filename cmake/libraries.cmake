@@ -22,10 +22,19 @@ set(archive ${SV2_CARGO_TARGET_DIR}/${sv2_rust_target}/$<IF:$<CONFIG:Debug>,debu
 string(REPLACE - _ target ${sv2_rust_target})
 set(cargo_environment --unset=MAKEFLAGS CC_${target}=${CMAKE_C_COMPILER} AR_${target}=${CMAKE_AR})
 
+# capnpc, a build dependency of the schemas, runs it.
+if(SV2_NODE_IPC)
+    find_program(SV2_CAPNP capnp DOC "The Cap'n Proto compiler")
+    if(NOT SV2_CAPNP)
+        message(FATAL_ERROR "SV2_NODE_IPC takes the Cap'n Proto compiler: install capnp (Debian and Ubuntu: capnproto).")
+    endif()
+endif()
+
 # cargo knows what is out of date, so it is always asked. --crate-type leaves out the crate's other forms: together with the rlib
 # cargo would do no link-time optimisation.
 add_custom_target(sv2_cargo
     COMMAND ${CMAKE_COMMAND} -E env ${cargo_environment} ${SV2_CARGO} rustc --locked $<$<BOOL:${SV2_CARGO_OFFLINE}>:--offline>
+        $<$<BOOL:${SV2_NODE_IPC}>:--features=node-ipc>
         --package sv2-ffi --lib --crate-type staticlib --profile $<IF:$<CONFIG:Debug>,dev,release>
         --target ${sv2_rust_target} --target-dir ${SV2_CARGO_TARGET_DIR}
     COMMAND ${CMAKE_COMMAND} -DARCHIVE=${archive} -DOBJECT=${sv2_object} "-DEXPORTS=^sv2_"
@@ -48,6 +57,9 @@ foreach(kind IN ITEMS static shared)
     add_dependencies(sv2_${kind} sv2_cargo)
     set_target_properties(sv2_${kind} PROPERTIES OUTPUT_NAME sv2 EXPORT_NAME ${kind} LINKER_LANGUAGE C)
     target_include_directories(sv2_${kind} INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>)
+    if(SV2_NODE_IPC)
+        target_compile_definitions(sv2_${kind} INTERFACE SV2_WITH_NODE_IPC)
+    endif()
     add_library(sv2::${kind} ALIAS sv2_${kind})
 endforeach()
 if(BUILD_SHARED_LIBS)

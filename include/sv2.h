@@ -5,7 +5,9 @@
  *
  * The library holds the protocol and its logic. The program keeps the sockets, threads, clock and files: it hands in bytes and
  * the time, and takes out bytes and messages. No function blocks, starts a thread, or reads a clock or a file; the only thing taken
- * from the operating system is randomness, unless the program gives its own.
+ * from the operating system is randomness, unless the program gives its own. The one exception is sv2_node, the client of Bitcoin
+ * Core's IPC interface, which has a thread and a socket. It is an optional part: its functions are declared where
+ * SV2_WITH_NODE_IPC is defined, as it is by the CMake targets and the pkg-config file of a library that was built with it.
  *
  * CONVENTIONS
  *
@@ -359,6 +361,39 @@
 #define SV2_MESSAGE_SUBMIT_SOLUTION 118
 
 /**
+ * The node's state is another: for sv2_template_provider_node_state. See `as.state`.
+ */
+#define SV2_NODE_EVENT_STATE 1
+
+/**
+ * The node's tip is another: for sv2_template_provider_tip_changed. See `as.tip_changed`.
+ */
+#define SV2_NODE_EVENT_TIP_CHANGED 2
+
+/**
+ * The node made a template: for sv2_template_provider_template_ready. It is held in the node until sv2_node_free_template. See
+ * `as.template_ready`.
+ */
+#define SV2_NODE_EVENT_TEMPLATE_READY 3
+
+/**
+ * Answers sv2_node_want_transactions: for sv2_template_provider_transactions_ready. See `as.transactions`.
+ */
+#define SV2_NODE_EVENT_TRANSACTIONS 4
+
+/**
+ * The node has answered for a block, or will never. Exactly one comes for each block, for
+ * sv2_template_provider_submit_result. See `as.submit_result`.
+ */
+#define SV2_NODE_EVENT_SUBMIT_RESULT 5
+
+/**
+ * The whole block of a submission, to be stored. It comes after the block was handed to the node, or when the node is away.
+ * See `as.block`.
+ */
+#define SV2_NODE_EVENT_BLOCK 6
+
+/**
  * Bytes of a secret key: a number between 1 and n - 1, big-endian, n being the order of secp256k1.
  */
 #define SV2_SECRET_KEY_LEN 32
@@ -530,6 +565,27 @@ typedef struct sv2_decoder sv2_decoder;
  * all connections. It never changes: unlike other objects it may be used by several threads at once.
  */
 typedef struct sv2_identity sv2_identity;
+
+#if defined(SV2_WITH_NODE_IPC)
+/**
+ * Bitcoin Core over IPC, versions 30, 31 and newer: the node behind a template provider. In builds with the feature node-ipc only.
+ *
+ * It has a thread of its own, which connects, and connects again when the node was gone; no function waits for the node. The
+ * loop of its user: poll sv2_node_fd; when it is readable, take all events with sv2_node_next_event and hand each to
+ * sv2_node_deliver, which gives it to the template provider. Hand each event of the provider to sv2_node_handle; it does what
+ * concerns the node. The rest of both is the program's: sockets, SV2_NODE_EVENT_STATE, SV2_NODE_EVENT_SUBMIT_RESULT and
+ * SV2_NODE_EVENT_BLOCK.
+ *
+ * ```c
+ * while (sv2_node_next_event(node, &from_node) == SV2_OK)
+ *     sv2_node_deliver(node, &from_node, provider, now());
+ * while (sv2_template_provider_next_event(provider, &event) == SV2_OK)
+ *     if (sv2_node_handle(node, &event) == SV2_NO_EVENT)
+ *         on_socket_event(&event);
+ * ```
+ */
+typedef struct sv2_node sv2_node;
+#endif
 
 /**
  * Serves templates to any number of clients (spec 7), without sockets.
@@ -2273,28 +2329,6 @@ typedef struct sv2_tlv_kind {
 } sv2_tlv_kind;
 
 /**
- * The parts of `stratum2+tcp://host:port/authority-key` (spec 4.7).
- */
-typedef struct sv2_url {
-    /**
-     * A name, an IPv4 address, or an IPv6 address without brackets. It points into the URL.
-     */
-    struct sv2_str host;
-    /**
-     * The TCP port, not 0.
-     */
-    uint16_t port;
-    /**
-     * 0 if the URL has no key, 1 if it has.
-     */
-    uint8_t has_authority_key;
-    /**
-     * The authority's public key, if there is one.
-     */
-    uint8_t authority_key[32];
-} sv2_url;
-
-/**
  * Where an object's log goes. With `write` NULL there is none.
  */
 typedef struct sv2_log {
@@ -2311,141 +2345,56 @@ typedef struct sv2_log {
 } sv2_log;
 
 /**
- * What a template provider serves, to how many, and how long it waits. A zero means the usual value, which is given with each
- * member. Initialise with SV2_TEMPLATE_PROVIDER_OPTIONS_INIT, and set `identity`.
+ * Where the node is, and how patient to be. A zero means the usual value, which is given with each member. Initialise with
+ * SV2_NODE_OPTIONS_INIT, and set `socket_path`.
  */
-typedef struct sv2_template_provider_options {
+typedef struct sv2_node_options {
     /**
      * The size of this struct.
      */
     size_t struct_size;
     /**
-     * What clients are shown in the Noise handshake. NULL is an error unless `plaintext` is set. It may be freed once the
-     * provider is made.
+     * The node's socket: `node.sock` in its data directory unless -ipcbind says otherwise. At most 107 bytes.
      */
-    const struct sv2_identity *identity;
+    struct sv2_str socket_path;
     /**
-     * Anything but 0: no encryption, for a network in which everybody is trusted.
-     */
-    uint8_t plaintext;
-    /**
-     * Zero.
-     */
-    uint8_t reserved[7];
-    /**
-     * A template on the same tip is sent when it is worth at least so many satoshis more than the last one: 1,000.
+     * A template on the same tip is given when it is worth at least so many satoshis more than the last one: 1,000.
      */
     uint64_t fee_threshold_sat;
     /**
-     * Clients are sent a template on the same tip no sooner than this after the last one, in milliseconds: 5,000.
+     * How often it is looked whether fees have risen, in milliseconds: 5,000. Each look costs the node a template, and is made
+     * only while there are keys.
      */
     uint64_t update_interval_ms;
     /**
-     * How long a template can be asked about and solved after its tip is gone, in milliseconds: 10,000.
+     * A call that the node does not answer for so long means that it hangs, in milliseconds: 30,000. The connection is then
+     * given up, and made anew.
      */
-    uint64_t template_lifetime_ms;
-    /**
-     * Most clients at once, those not set up yet included: 1,000. Then a new one takes the place of one that is not served yet, or
-     * is refused.
-     */
-    size_t max_clients;
-    /**
-     * Most connections at once that are not set up: 256. Then a new one takes the place of the oldest of them.
-     */
-    size_t max_handshakes;
-    /**
-     * Most clients at once from one address, an IPv4 address or the /64 of an IPv6 address: 100.
-     */
-    size_t max_clients_per_address;
-    /**
-     * Most connections at once from one address that are not set up: 30.
-     */
-    size_t max_handshakes_per_address;
-    /**
-     * How many times one address may connect in a minute: 30.
-     */
-    uint32_t max_connections_per_minute;
-    /**
-     * How many messages a client may send in a second, of any type, in the long run: 20.
-     */
-    uint32_t max_requests_per_second;
-    /**
-     * How many messages a client may send at once after it was quiet: 200.
-     */
-    uint32_t request_burst;
-    /**
-     * Anything but 0: connections from this machine count for their address like others.
-     */
-    uint8_t count_loopback;
-    /**
-     * Zero.
-     */
-    uint8_t reserved_limits[3];
-    /**
-     * Most templates to keep up to date at once, one for each distinct constraint key: 16. At most half of them are for keys above
-     * 16,000 weight units or 400 sigops.
-     */
-    size_t max_keys;
-    /**
-     * How long a key is kept up to date after its last client has gone, in milliseconds: 60,000.
-     */
-    uint64_t key_linger_ms;
-    /**
-     * How often a client may send CoinbaseOutputConstraints while the tip stays the same: 32.
-     */
-    uint32_t max_constraints_per_tip;
-    /**
-     * How many RequestTransactionData of one client may be waiting for the node, or until the client has read what it was sent: 64.
-     */
-    uint32_t max_pending_requests;
-    /**
-     * How long a client waits for the node's answer to its RequestTransactionData before it is told that there are none, in
-     * milliseconds: 30,000.
-     */
-    uint64_t transactions_timeout_ms;
-    /**
-     * Bytes of transaction data to keep for clients that ask for what another one asked for before: 64 MiB.
-     */
-    size_t transaction_cache_len;
-    /**
-     * How long a client may take from connecting to SetupConnection, in milliseconds: 60,000.
-     */
-    uint64_t setup_timeout_ms;
-    /**
-     * How long a client may take from SetupConnection to CoinbaseOutputConstraints, in milliseconds: 600,000.
-     */
-    uint64_t constraints_timeout_ms;
-    /**
-     * How long a client that is refused may take to read the reason, in milliseconds: 5,000.
-     */
-    uint64_t flush_timeout_ms;
-    /**
-     * The bounds of each connection. Here max_output is 8 MiB unless set: what a slow client may cost before it is dropped.
-     */
-    struct sv2_limits limits;
-    /**
-     * The source of randomness.
-     */
-    struct sv2_random random;
+    uint64_t call_timeout_ms;
     /**
      * Where the log goes.
      */
     struct sv2_log log;
-} sv2_template_provider_options;
+} sv2_node_options;
 
 /**
- * Where somebody connected from, so that one address cannot take all places.
+ * What the node is up to.
  */
-typedef struct sv2_address {
+typedef struct sv2_node_state {
     /**
-     * How many of `bytes` count: 4 for IPv4, 16 for IPv6.
+     * SV2_NODE_DOWN: there is no connection, and it is tried again and again. SV2_NODE_SYNCING: the node loads or downloads the
+     * chain. SV2_NODE_READY: it gives templates.
      */
-    uint8_t len;
+    uint32_t state;
     /**
-     * The address in network byte order.
+     * The version of the node's mining interface: 30, 31, or 32 for everything newer. 0 if it is not known.
      */
-    uint8_t bytes[16];
-} sv2_address;
+    uint32_t version;
+    /**
+     * Why it is not ready: a sentence without its full stop, NUL-terminated. Empty if it is.
+     */
+    const char *reason;
+} sv2_node_state;
 
 /**
  * What a template must leave free for the coinbase. Clients with the same key share a template.
@@ -2543,6 +2492,139 @@ typedef struct sv2_template {
      */
     struct sv2_u256_list merkle_path;
 } sv2_template;
+
+/**
+ * A template, and the key it was made for.
+ */
+typedef struct sv2_node_template {
+    /**
+     * The key.
+     */
+    struct sv2_constraint_key key;
+    /**
+     * The template. Its node_handle is good for sv2_node_submit and the like, and is never used twice.
+     */
+    struct sv2_template template_;
+} sv2_node_template;
+
+/**
+ * The transactions of a template.
+ */
+typedef struct sv2_node_transactions {
+    /**
+     * As it was given to sv2_node_want_transactions.
+     */
+    uint64_t template_id;
+    /**
+     * 1 if the node still had them, else 0.
+     */
+    uint8_t available;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[7];
+    /**
+     * All transactions but the coinbase, in order, serialized with their witnesses.
+     */
+    struct sv2_bytes_list transactions;
+} sv2_node_transactions;
+
+/**
+ * What became of a block.
+ */
+typedef struct sv2_submit_result {
+    /**
+     * The template that was solved.
+     */
+    uint64_t node_handle;
+    /**
+     * The block's hash.
+     */
+    struct sv2_u256 block_hash;
+    /**
+     * 1 if the node took the block, or has it already; else 0. In versions 30 and 31 the node also says so of blocks that
+     * turn out to be invalid: a block is accepted when the tip changes to it.
+     */
+    uint8_t accepted;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[7];
+    /**
+     * Why it was not taken: BIP 22's words or a sentence, NUL-terminated. May be empty.
+     */
+    const char *reason;
+} sv2_submit_result;
+
+/**
+ * A whole block.
+ */
+typedef struct sv2_node_block {
+    /**
+     * The template that was solved.
+     */
+    uint64_t node_handle;
+    /**
+     * The block's hash.
+     */
+    struct sv2_u256 block_hash;
+    /**
+     * The block, as the node's submitblock takes it in hexadecimal.
+     */
+    struct sv2_bytes bytes;
+} sv2_node_block;
+
+/**
+ * One field for every type of event.
+ */
+typedef union sv2_node_event_as {
+    /**
+     * If type is SV2_NODE_EVENT_STATE.
+     */
+    struct sv2_node_state state;
+    /**
+     * If type is SV2_NODE_EVENT_TIP_CHANGED: the hash of the tip.
+     */
+    struct sv2_u256 tip_changed;
+    /**
+     * If type is SV2_NODE_EVENT_TEMPLATE_READY.
+     */
+    struct sv2_node_template template_ready;
+    /**
+     * If type is SV2_NODE_EVENT_TRANSACTIONS.
+     */
+    struct sv2_node_transactions transactions;
+    /**
+     * If type is SV2_NODE_EVENT_SUBMIT_RESULT.
+     */
+    struct sv2_submit_result submit_result;
+    /**
+     * If type is SV2_NODE_EVENT_BLOCK.
+     */
+    struct sv2_node_block block;
+    /**
+     * Room for events of later versions.
+     */
+    uint64_t reserved[64];
+} sv2_node_event_as;
+
+/**
+ * Something that the node did. What it points to lives until the next sv2_node_next_event. Ignore types you do not know.
+ */
+typedef struct sv2_node_event {
+    /**
+     * One of SV2_NODE_EVENT_*.
+     */
+    uint32_t type;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+    /**
+     * What belongs to the type.
+     */
+    union sv2_node_event_as as;
+} sv2_node_event;
 
 /**
  * A block found on a template, without the template's transactions: sv2_block_assemble puts the block together.
@@ -2728,6 +2810,165 @@ typedef struct sv2_template_event {
      */
     union sv2_template_event_as as;
 } sv2_template_event;
+
+/**
+ * The parts of `stratum2+tcp://host:port/authority-key` (spec 4.7).
+ */
+typedef struct sv2_url {
+    /**
+     * A name, an IPv4 address, or an IPv6 address without brackets. It points into the URL.
+     */
+    struct sv2_str host;
+    /**
+     * The TCP port, not 0.
+     */
+    uint16_t port;
+    /**
+     * 0 if the URL has no key, 1 if it has.
+     */
+    uint8_t has_authority_key;
+    /**
+     * The authority's public key, if there is one.
+     */
+    uint8_t authority_key[32];
+} sv2_url;
+
+/**
+ * What a template provider serves, to how many, and how long it waits. A zero means the usual value, which is given with each
+ * member. Initialise with SV2_TEMPLATE_PROVIDER_OPTIONS_INIT, and set `identity`.
+ */
+typedef struct sv2_template_provider_options {
+    /**
+     * The size of this struct.
+     */
+    size_t struct_size;
+    /**
+     * What clients are shown in the Noise handshake. NULL is an error unless `plaintext` is set. It may be freed once the
+     * provider is made.
+     */
+    const struct sv2_identity *identity;
+    /**
+     * Anything but 0: no encryption, for a network in which everybody is trusted.
+     */
+    uint8_t plaintext;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[7];
+    /**
+     * A template on the same tip is sent when it is worth at least so many satoshis more than the last one: 1,000.
+     */
+    uint64_t fee_threshold_sat;
+    /**
+     * Clients are sent a template on the same tip no sooner than this after the last one, in milliseconds: 5,000.
+     */
+    uint64_t update_interval_ms;
+    /**
+     * How long a template can be asked about and solved after its tip is gone, in milliseconds: 10,000.
+     */
+    uint64_t template_lifetime_ms;
+    /**
+     * Most clients at once, those not set up yet included: 1,000. Then a new one takes the place of one that is not served yet, or
+     * is refused.
+     */
+    size_t max_clients;
+    /**
+     * Most connections at once that are not set up: 256. Then a new one takes the place of the oldest of them.
+     */
+    size_t max_handshakes;
+    /**
+     * Most clients at once from one address, an IPv4 address or the /64 of an IPv6 address: 100.
+     */
+    size_t max_clients_per_address;
+    /**
+     * Most connections at once from one address that are not set up: 30.
+     */
+    size_t max_handshakes_per_address;
+    /**
+     * How many times one address may connect in a minute: 30.
+     */
+    uint32_t max_connections_per_minute;
+    /**
+     * How many messages a client may send in a second, of any type, in the long run: 20.
+     */
+    uint32_t max_requests_per_second;
+    /**
+     * How many messages a client may send at once after it was quiet: 200.
+     */
+    uint32_t request_burst;
+    /**
+     * Anything but 0: connections from this machine count for their address like others.
+     */
+    uint8_t count_loopback;
+    /**
+     * Zero.
+     */
+    uint8_t reserved_limits[3];
+    /**
+     * Most templates to keep up to date at once, one for each distinct constraint key: 16. At most half of them are for keys above
+     * 16,000 weight units or 400 sigops.
+     */
+    size_t max_keys;
+    /**
+     * How long a key is kept up to date after its last client has gone, in milliseconds: 60,000.
+     */
+    uint64_t key_linger_ms;
+    /**
+     * How often a client may send CoinbaseOutputConstraints while the tip stays the same: 32.
+     */
+    uint32_t max_constraints_per_tip;
+    /**
+     * How many RequestTransactionData of one client may be waiting for the node, or until the client has read what it was sent: 64.
+     */
+    uint32_t max_pending_requests;
+    /**
+     * How long a client waits for the node's answer to its RequestTransactionData before it is told that there are none, in
+     * milliseconds: 30,000.
+     */
+    uint64_t transactions_timeout_ms;
+    /**
+     * Bytes of transaction data to keep for clients that ask for what another one asked for before: 64 MiB.
+     */
+    size_t transaction_cache_len;
+    /**
+     * How long a client may take from connecting to SetupConnection, in milliseconds: 60,000.
+     */
+    uint64_t setup_timeout_ms;
+    /**
+     * How long a client may take from SetupConnection to CoinbaseOutputConstraints, in milliseconds: 600,000.
+     */
+    uint64_t constraints_timeout_ms;
+    /**
+     * How long a client that is refused may take to read the reason, in milliseconds: 5,000.
+     */
+    uint64_t flush_timeout_ms;
+    /**
+     * The bounds of each connection. Here max_output is 8 MiB unless set: what a slow client may cost before it is dropped.
+     */
+    struct sv2_limits limits;
+    /**
+     * The source of randomness.
+     */
+    struct sv2_random random;
+    /**
+     * Where the log goes.
+     */
+    struct sv2_log log;
+} sv2_template_provider_options;
+
+/**
+ * Where somebody connected from, so that one address cannot take all places.
+ */
+typedef struct sv2_address {
+    /**
+     * How many of `bytes` count: 4 for IPv4, 16 for IPv6.
+     */
+    uint8_t len;
+    /**
+     * The address in network byte order.
+     */
+    uint8_t bytes[16];
+} sv2_address;
 
 /**
  * Success.
@@ -3508,6 +3749,150 @@ sv2_status sv2_tlv_write(struct sv2_tlv_kind kind,
                          size_t capacity,
                          size_t *len);
 
+#if defined(SV2_WITH_NODE_IPC)
+/**
+ * Starts a client; free it with sv2_node_free. It is no error that the node is not there: SV2_NODE_EVENT_STATE says so.
+ *
+ * Returns SV2_ERROR_ARGUMENT without a socket_path or with one that is too long for a socket, SV2_ERROR_INTERNAL if the
+ * operating system gives no thread or no file descriptors.
+ *
+ * # Safety
+ * `options` and what it points to are readable, `out` is writable.
+ */
+SV2_API sv2_status sv2_node_new(const struct sv2_node_options *options, struct sv2_node **out);
+#endif
+
+#if defined(SV2_WITH_NODE_IPC)
+/**
+ * A file descriptor that is readable while there are events: poll it, never read it. It belongs to the node, and is closed by
+ * sv2_node_free. -1 if `node` is NULL.
+ *
+ * # Safety
+ * `node` is live or NULL.
+ */
+SV2_API
+int sv2_node_fd(struct sv2_node *node);
+#endif
+
+#if defined(SV2_WITH_NODE_IPC)
+/**
+ * What the node did, into `*event`. Returns SV2_OK, or SV2_NO_EVENT when there is nothing. Lines of the log go to the sink of the
+ * options meanwhile.
+ *
+ * # Safety
+ * `node` is live, `event` is writable.
+ */
+SV2_API
+sv2_status sv2_node_next_event(struct sv2_node *node,
+                               struct sv2_node_event *event);
+#endif
+
+#if defined(SV2_WITH_NODE_IPC)
+/**
+ * Gives an event of the node to the template provider, which all but SV2_NODE_EVENT_BLOCK concern. Templates that the provider
+ * refuses are freed, and made again if they came too late.
+ *
+ * Returns what the provider's function returned, SV2_OK for events that do not concern it. SV2_NOT_FOUND and SV2_STALE need no
+ * action.
+ *
+ * # Safety
+ * `node` and `provider` are live, `event` is of the node's last sv2_node_next_event.
+ */
+SV2_API
+sv2_status sv2_node_deliver(struct sv2_node *node,
+                            const struct sv2_node_event *event,
+                            struct sv2_template_provider *provider,
+                            struct sv2_time now);
+#endif
+
+#if defined(SV2_WITH_NODE_IPC)
+/**
+ * Does what an event of the template provider asks of the node. Returns SV2_OK, or SV2_NO_EVENT if the event does not concern the
+ * node: it is the program's.
+ *
+ * # Safety
+ * `node` is live, `event` and what it points to are readable.
+ */
+SV2_API
+sv2_status sv2_node_handle(struct sv2_node *node,
+                           const struct sv2_template_event *event);
+#endif
+
+#if defined(SV2_WITH_NODE_IPC)
+/**
+ * Templates for `key` are wanted: one on the present tip, unless one was given and is not freed; then on each new tip, and when
+ * fees rose; until sv2_node_drop_template. Each comes as SV2_NODE_EVENT_TEMPLATE_READY.
+ *
+ * Returns SV2_ERROR_ARGUMENT for a key that no node can satisfy: less than 2,000 or more than 4,000,000 weight units.
+ *
+ * # Safety
+ * `node` is live.
+ */
+SV2_API
+sv2_status sv2_node_want_template(struct sv2_node *node,
+                                  struct sv2_constraint_key key);
+#endif
+
+#if defined(SV2_WITH_NODE_IPC)
+/**
+ * No more templates for `key` are wanted. Those that were given stay.
+ *
+ * # Safety
+ * `node` is live.
+ */
+SV2_API sv2_status sv2_node_drop_template(struct sv2_node *node, struct sv2_constraint_key key);
+#endif
+
+#if defined(SV2_WITH_NODE_IPC)
+/**
+ * A template is no longer needed: the node may forget it.
+ *
+ * # Safety
+ * `node` is live.
+ */
+SV2_API sv2_status sv2_node_free_template(struct sv2_node *node, uint64_t node_handle);
+#endif
+
+#if defined(SV2_WITH_NODE_IPC)
+/**
+ * The transactions of a template are wanted: they come as SV2_NODE_EVENT_TRANSACTIONS, or the word that there are none any more.
+ *
+ * # Safety
+ * `node` is live.
+ */
+SV2_API
+sv2_status sv2_node_want_transactions(struct sv2_node *node,
+                                      uint64_t template_id,
+                                      uint64_t node_handle);
+#endif
+
+#if defined(SV2_WITH_NODE_IPC)
+/**
+ * A block was found: hands it to the node. What `solution` points to is copied; of it node_handle, header, block_hash and
+ * coinbase_tx count. What became of it comes as SV2_NODE_EVENT_SUBMIT_RESULT, the whole block as SV2_NODE_EVENT_BLOCK.
+ *
+ * If the node is away, or goes away before it answers, the block is kept, as long as its transactions are known: those of the two
+ * newest templates of each key are. When the node is back it is handed in again; versions 30 and 31 take no whole blocks
+ * over IPC, and the result says that it could not be submitted.
+ *
+ * # Safety
+ * `node` is live, `solution` and what it points to are readable.
+ */
+SV2_API
+sv2_status sv2_node_submit(struct sv2_node *node,
+                           const struct sv2_solution *solution);
+#endif
+
+#if defined(SV2_WITH_NODE_IPC)
+/**
+ * Ends the thread, also if the node hangs, and frees the client. NULL is allowed. The node forgets its templates.
+ *
+ * # Safety
+ * `node` is live or NULL, and is not used afterwards.
+ */
+SV2_API void sv2_node_free(struct sv2_node *node);
+#endif
+
 /**
  * Makes a secret key: of an authority, or the static key of a server. Keep it secret, and overwrite it after use.
  *
@@ -4024,5 +4409,7 @@ SV2_API uint32_t sv2_abi_version(void);
 /** For sv2_template: set all that is known. */
 #define SV2_TEMPLATE_INIT \
     {sizeof(sv2_template), 0, 0, 0, 0, SV2_U256_INIT, 0, 0, {0, 0}, SV2_U256_INIT, 0, 0, 0, 0, 0, {NULL, 0}, {NULL, 0}, {NULL, 0}}
+/** For sv2_node_options: set socket_path. */
+#define SV2_NODE_OPTIONS_INIT {sizeof(sv2_node_options), {NULL, 0}, 0, 0, 0, SV2_LOG_INIT}
 
 #endif  /* SV2_H */

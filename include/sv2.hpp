@@ -936,6 +936,90 @@ private:
     Status last_;
 };
 
+#ifdef SV2_WITH_NODE_IPC
+// ---------------------------------------------------------------------------------------------------------------- node
+
+/// Options of a node's client, with everything as usual; sv2.h says what they are. `socket_path` is set by Node.
+[[nodiscard]] inline sv2_node_options node_options() noexcept { return SV2_NODE_OPTIONS_INIT; }
+
+/// Bitcoin Core over IPC as the node behind a TemplateProvider; sv2_node in sv2.h says how it is used. All that its host does:
+///
+///     auto node = sv2::Node::create("/home/me/.bitcoin/node.sock");            // poll node->fd()
+///
+///     while (auto event = node->next_event())                                  // when it is readable
+///         (void)node->deliver(*event, provider, sv2::now());                   // and look at what is of interest:
+///                                                                              // event->as.state, .submit_result, .block
+///     while (auto event = provider.next_event())                               // after every input
+///         if (!node->handle(*event))
+///             on_socket_event(*event);                                         // Writable, Close, ...
+class Node : public Handle<sv2_node, sv2_node_free> {
+public:
+    /// A client of the node that listens on `socket_path`. It is no error that the node is not there: an event says so.
+    [[nodiscard]] static Result<Node> create(std::string_view socket_path,
+                                             sv2_node_options options = node_options()) noexcept {
+        options.socket_path = str(socket_path);
+        return make<Node>([&](sv2_node** out) { return sv2_node_new(&options, out); });
+    }
+
+    explicit Node(sv2_node* owned) noexcept : Handle{owned} {}
+
+    /// Readable while there are events: poll it, never read it.
+    [[nodiscard]] int fd() const noexcept { return sv2_node_fd(get()); }
+
+    /// What the node did; nothing if there is nothing, or if the client is unusable: `failed` tells. What it points to lives
+    /// until the next call.
+    [[nodiscard]] std::optional<sv2_node_event> next_event() & noexcept SV2_LIFETIMEBOUND {
+        sv2_node_event event;
+        last_ = sv2_node_next_event(get(), &event);
+        return last_.ok() ? std::optional{event} : std::nullopt;
+    }
+
+    /// Gives the provider what concerns it. SV2_STALE and SV2_NOT_FOUND need no action.
+    Status deliver(const sv2_node_event& event, TemplateProvider& provider, sv2_time now) & noexcept {
+        return sv2_node_deliver(get(), &event, provider.get(), now);
+    }
+
+    /// Does what an event of the provider asks of the node; false if it is the host's to handle.
+    bool handle(const TemplateEvent& event) & noexcept {
+        if (const auto* const found = std::get_if<SubmitBlock>(&event)) {
+            (void)submit(found->solution);
+        } else if (const auto* const want = std::get_if<WantTemplate>(&event)) {
+            (void)want_template(want->key);
+        } else if (const auto* const drop = std::get_if<DropTemplate>(&event)) {
+            (void)drop_template(drop->key);
+        } else if (const auto* const expired = std::get_if<TemplateExpired>(&event)) {
+            (void)free_template(expired->node_handle);
+        } else if (const auto* const asked = std::get_if<WantTransactions>(&event)) {
+            (void)want_transactions(asked->template_id, asked->node_handle);
+        } else {
+            return false;
+        }
+        return true;
+    }
+
+    // What `handle` calls; none of these waits for the node.
+
+    /// Templates for `key` are wanted, until `drop_template`.
+    Status want_template(sv2_constraint_key key) & noexcept { return sv2_node_want_template(get(), key); }
+    /// No more templates for `key` are wanted.
+    Status drop_template(sv2_constraint_key key) & noexcept { return sv2_node_drop_template(get(), key); }
+    /// The node may forget a template.
+    Status free_template(std::uint64_t node_handle) & noexcept { return sv2_node_free_template(get(), node_handle); }
+    /// The transactions of a template are wanted.
+    Status want_transactions(std::uint64_t template_id, std::uint64_t node_handle) & noexcept {
+        return sv2_node_want_transactions(get(), template_id, node_handle);
+    }
+    /// A block was found: `solution` of SubmitBlock.
+    Status submit(const sv2_solution& solution) & noexcept { return sv2_node_submit(get(), &solution); }
+
+    /// Whether the last `next_event` gave nothing because the client has become unusable.
+    [[nodiscard]] bool failed() const noexcept { return last_.is_error(); }
+
+private:
+    Status last_;
+};
+#endif  // SV2_WITH_NODE_IPC
+
 // ------------------------------------------------------------------------------------------------------------- version
 
 /// The version of the linked library, such as "0.1.0". That of these headers is SV2_VERSION.

@@ -5,7 +5,9 @@
  *
  * The library holds the protocol and its logic. The program keeps the sockets, threads, clock and files: it hands in bytes and
  * the time, and takes out bytes and messages. No function blocks, starts a thread, or reads a clock or a file; the only thing taken
- * from the operating system is randomness, unless the program gives its own.
+ * from the operating system is randomness, unless the program gives its own. The one exception is sv2_node, the client of Bitcoin
+ * Core's IPC interface, which has a thread and a socket. It is an optional part: its functions are declared where
+ * SV2_WITH_NODE_IPC is defined, as it is by the CMake targets and the pkg-config file of a library that was built with it.
  *
  * CONVENTIONS
  *

@@ -25,3 +25,5 @@
 /** For sv2_template: set all that is known. */
 #define SV2_TEMPLATE_INIT \
     {sizeof(sv2_template), 0, 0, 0, 0, SV2_U256_INIT, 0, 0, {0, 0}, SV2_U256_INIT, 0, 0, 0, 0, 0, {NULL, 0}, {NULL, 0}, {NULL, 0}}
+/** For sv2_node_options: set socket_path. */
+#define SV2_NODE_OPTIONS_INIT {sizeof(sv2_node_options), {NULL, 0}, 0, 0, 0, SV2_LOG_INIT}

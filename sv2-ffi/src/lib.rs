@@ -9,6 +9,7 @@ mod bitcoin;
 mod boundary;
 mod connection;
 mod message;
+mod node;
 mod noise;
 mod options;
 mod status;
@@ -24,12 +25,15 @@ const _: () = {
     may_move::<sv2_connection>();
     may_move::<sv2_decoder>();
     may_move::<sv2_template_provider>();
+    #[cfg(feature = "node-ipc")]
+    may_move::<sv2_node>();
     may_be_shared::<sv2_identity>();
 };
 
 pub use bitcoin::*;
 pub use connection::*;
 pub use message::*;
+pub use node::*;
 pub use noise::*;
 pub use options::*;
 pub use status::*;

@@ -95,12 +95,17 @@ fn structs_are_laid_out_as_c_sees_them() {
         sv2_certificate { version valid_from not_valid_after server_public_key signature }
         sv2_frame { extension_type message_type reserved payload len }
         sv2_tlv_kind { extension_type field_type reserved max_len }
-        sv2_url { host port has_authority_key authority_key }
         sv2_log { write user_data }
-        sv2_template_provider_options { struct_size identity plaintext reserved fee_threshold_sat update_interval_ms template_lifetime_ms max_clients max_handshakes max_clients_per_address max_handshakes_per_address max_connections_per_minute max_requests_per_second request_burst count_loopback reserved_limits max_keys key_linger_ms max_constraints_per_tip max_pending_requests transactions_timeout_ms transaction_cache_len setup_timeout_ms constraints_timeout_ms flush_timeout_ms limits random log }
-        sv2_address { len bytes }
+        sv2_node_options { struct_size socket_path fee_threshold_sat update_interval_ms call_timeout_ms log }
+        sv2_node_state { state version reason }
         sv2_constraint_key { reserved_weight sigops reserved }
         sv2_template { struct_size node_handle version header_timestamp nbits prev_hash has_target kind reserved target coinbase_tx_version coinbase_tx_input_sequence coinbase_tx_locktime coinbase_tx_outputs_count coinbase_tx_value_remaining coinbase_prefix coinbase_tx_outputs merkle_path }
+        sv2_node_template { key template_ }
+        sv2_node_transactions { template_id available reserved transactions }
+        sv2_submit_result { node_handle block_hash accepted reserved reason }
+        sv2_node_block { node_handle block_hash bytes }
+        sv2_node_event_as { state tip_changed template_ready transactions submit_result block reserved }
+        sv2_node_event { r#type reserved r#as }
         sv2_solution { connection template_id node_handle header block_hash meets_target coinbase_tx }
         sv2_template_handle { template_id node_handle }
         sv2_close { connection reason }
@@ -109,6 +114,9 @@ fn structs_are_laid_out_as_c_sees_them() {
         sv2_block_accepted { connection template_id block_hash }
         sv2_template_event_as { submit_block want_template drop_template template_expired want_transactions writable close client_ready solution_refused block_accepted reserved }
         sv2_template_event { r#type reserved r#as }
+        sv2_url { host port has_authority_key authority_key }
+        sv2_template_provider_options { struct_size identity plaintext reserved fee_threshold_sat update_interval_ms template_lifetime_ms max_clients max_handshakes max_clients_per_address max_handshakes_per_address max_connections_per_minute max_requests_per_second request_burst count_loopback reserved_limits max_keys key_linger_ms max_constraints_per_tip max_pending_requests transactions_timeout_ms transaction_cache_len setup_timeout_ms constraints_timeout_ms flush_timeout_ms limits random log }
+        sv2_address { len bytes }
     };
     for (ours, c) in layout.lines().zip(include_str!("../../tests/abi/layout.txt").lines()) {
         assert_eq!(ours, c);

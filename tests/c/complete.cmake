@@ -1,5 +1,10 @@
-# Fails if a function of SYMBOLS is called in none of TESTS, which are separated by commas.
-file(STRINGS ${SYMBOLS} symbols REGEX "^sv2_")
+# Fails if a function of the files SYMBOLS is called in none of TESTS; both are separated by commas.
+string(REPLACE "," ";" SYMBOLS ${SYMBOLS})
+set(symbols "")
+foreach(file IN LISTS SYMBOLS)
+    file(STRINGS ${file} lines REGEX "^sv2_")
+    list(APPEND symbols ${lines})
+endforeach()
 string(REPLACE "," ";" TESTS ${TESTS})
 set(calls "")
 foreach(test IN LISTS TESTS)

@@ -18,6 +18,46 @@ static void freeing_nothing_is_allowed(void) {
     sv2_wipe(NULL, 7);
 }
 
+#ifdef SV2_WITH_NODE_IPC
+static void functions_of_the_node(void) {
+    sv2_node_options options = SV2_NODE_OPTIONS_INIT;
+    const sv2_constraint_key key = {4000, 400, 0}, no_room = {1999, 0, 0}, more_than_a_block = {4000001, 0, 0};
+    sv2_template_event asked;
+    sv2_solution solution;
+    sv2_node_event event;
+    sv2_node* node;
+
+    memset(&asked, 0, sizeof asked);
+    memset(&solution, 0, sizeof solution);
+    RETURNS(SV2_ERROR_NULL, sv2_node_new(NULL, &node));
+    RETURNS(SV2_ERROR_NULL, sv2_node_new(&options, NULL));
+    LEAVES_ALONE(node, SV2_ERROR_ARGUMENT, sv2_node_new(&options, &node)); /* no path */
+    CHECK(sv2_node_fd(NULL) == -1);
+    RETURNS(SV2_ERROR_NULL, sv2_node_next_event(NULL, &event));
+    RETURNS(SV2_ERROR_NULL, sv2_node_deliver(NULL, &event, NULL, at_start));
+    RETURNS(SV2_ERROR_NULL, sv2_node_handle(NULL, &asked));
+    RETURNS(SV2_ERROR_NULL, sv2_node_want_template(NULL, key));
+    RETURNS(SV2_ERROR_NULL, sv2_node_drop_template(NULL, key));
+    RETURNS(SV2_ERROR_NULL, sv2_node_free_template(NULL, 1));
+    RETURNS(SV2_ERROR_NULL, sv2_node_want_transactions(NULL, 1, 1));
+    RETURNS(SV2_ERROR_NULL, sv2_node_submit(NULL, &solution));
+    sv2_node_free(NULL);
+
+    options.socket_path.data = "there/is/no/such.sock";
+    options.socket_path.len = strlen(options.socket_path.data);
+    RETURNS(SV2_OK, sv2_node_new(&options, &node));
+    CHECK(sv2_node_fd(node) >= 0);
+    RETURNS(SV2_ERROR_NULL, sv2_node_next_event(node, NULL));
+    RETURNS(SV2_ERROR_NULL, sv2_node_deliver(node, NULL, NULL, at_start));
+    RETURNS(SV2_ERROR_NULL, sv2_node_handle(node, NULL));
+    RETURNS(SV2_NO_EVENT, sv2_node_handle(node, &asked)); /* not for the node */
+    RETURNS(SV2_ERROR_NULL, sv2_node_submit(node, NULL));
+    RETURNS(SV2_ERROR_ARGUMENT, sv2_node_want_template(node, no_room));
+    RETURNS(SV2_ERROR_ARGUMENT, sv2_node_want_template(node, more_than_a_block));
+    sv2_node_free(node);
+}
+#endif
+
 static void functions_of_frames_and_messages(void) {
     sv2_decoder* decoder;
     sv2_frame frame;
@@ -318,5 +358,8 @@ int main(void) {
     RUN(functions_of_hashes_and_headers);
     RUN(functions_of_transactions_and_blocks);
     RUN(functions_of_template_providers);
+#ifdef SV2_WITH_NODE_IPC
+    RUN(functions_of_the_node);
+#endif
     return 0;
 }

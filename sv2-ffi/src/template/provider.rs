@@ -426,7 +426,7 @@ unsafe fn call(
 impl sv2_log {
     /// # Safety
     /// `write` is what its documentation demands.
-    unsafe fn line(&self, level: Level, text: &str) {
+    pub(crate) unsafe fn line(&self, level: Level, text: &str) {
         let level = match level {
             Level::Error => SV2_LOG_ERROR,
             Level::Warning => SV2_LOG_WARNING,

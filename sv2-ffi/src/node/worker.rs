@@ -1,0 +1,391 @@
+//! The thread that talks to the node: what it knows across connections, and the making of templates.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::executor::LocalPool;
+use futures::future::select;
+use futures::task::LocalSpawnExt;
+use sv2_core::bitcoin::Hash;
+use sv2_core::template::{ConstraintKey, Level, Template, TemplateKind};
+
+use super::api::{Contents, Transactions};
+use super::error::CallError;
+use super::queue::{Command, Event, Queue};
+use super::reactor::Reactor;
+use super::session::{self, Session};
+use super::solutions::Unsubmitted;
+use super::templates::{Current, Held, Remote, Templates};
+use crate::{SV2_NODE_DOWN, SV2_NODE_READY};
+
+/// How soon a lost connection is tried again, and how late at most: the time doubles with each failure.
+const FIRST_RETRY: Duration = Duration::from_millis(100);
+const LAST_RETRY: Duration = Duration::from_secs(10);
+
+/// The options, with the usual values filled in.
+pub(super) struct Settings {
+    pub(super) path: PathBuf,
+    pub(super) fee_threshold_sat: u64,
+    pub(super) update_interval: Duration,
+    pub(super) call_timeout: Duration,
+}
+
+/// What the thread knows.
+pub(super) struct Worker {
+    pub(super) options: Settings,
+    pub(super) reactor: Reactor,
+    queue: Arc<Queue>,
+    /// What the host was last told: the state, the version and the reason.
+    state: RefCell<Option<(u32, u32, String)>>,
+    /// What the host wants templates for.
+    keys: RefCell<BTreeMap<ConstraintKey, Key>>,
+    pub(super) templates: Templates,
+    pub(super) unsubmitted: RefCell<Vec<Unsubmitted>>,
+    session: RefCell<Option<Rc<Session>>>,
+}
+
+/// A key that the host wants templates for.
+#[derive(Default)]
+struct Key {
+    current: Option<Current>,
+    /// The tip on which a provisional template was made.
+    provisional_on: Option<Hash>,
+    /// The node refused to make one: not to be asked again before this.
+    retry_at: Option<Instant>,
+}
+
+/// Runs until the host says stop.
+pub(super) fn run(options: Settings, queue: Arc<Queue>) {
+    let reactor = Reactor::default();
+    let worker = Rc::new(Worker {
+        options,
+        reactor: reactor.clone(),
+        queue: Arc::clone(&queue),
+        state: RefCell::default(),
+        keys: RefCell::default(),
+        templates: Templates::default(),
+        unsubmitted: RefCell::default(),
+        session: RefCell::default(),
+    });
+    let mut pool = LocalPool::new();
+    let commands = Rc::clone(&worker);
+    let connections = Rc::clone(&worker);
+    let spawned = pool.spawner().spawn_local(async move { commands.obey().await });
+    if spawned.and_then(|()| pool.spawner().spawn_local(async move { connections.stay_connected().await })).is_err() {
+        return queue.fail();
+    }
+    while !queue.is_stopping() {
+        pool.run_until_stalled();
+        reactor.turn();
+    }
+}
+
+impl Worker {
+    // ------------------------------------------------------------------------------------------------------- the host
+
+    /// Does what the host says, as long as the thread lives.
+    async fn obey(self: &Rc<Self>) {
+        loop {
+            for command in self.queue.take_commands() {
+                match command {
+                    Command::WantTemplate(key) => self.want(key),
+                    Command::DropTemplate(key) => drop(self.keys.borrow_mut().remove(&key)),
+                    Command::FreeTemplate(handle) => self.free(handle),
+                    Command::WantTransactions { template_id, node_handle } => {
+                        self.want_transactions(template_id, node_handle);
+                    }
+                    Command::Submit(solution) => self.submit(solution),
+                }
+            }
+            self.reactor.readable(self.queue.command_end()).await;
+        }
+    }
+
+    fn want(&self, key: ConstraintKey) {
+        self.keys.borrow_mut().entry(key).or_default();
+        if let Some(session) = &*self.session.borrow() {
+            session.work.set();
+        }
+    }
+
+    fn free(&self, handle: u64) {
+        self.templates.free(handle);
+        // What the host has freed it cannot use: should it want one for the key again, another is made.
+        for key in self.keys.borrow_mut().values_mut() {
+            if key.current.is_some_and(|current| current.node_handle == handle) {
+                key.current = None;
+            }
+        }
+    }
+
+    fn want_transactions(self: &Rc<Self>, template_id: u64, node_handle: u64) {
+        let held = self.templates.get(node_handle);
+        let kept = held.as_ref().and_then(|held| held.transactions.borrow().clone());
+        if let (None, Some(held), Some(session)) = (&kept, held, self.session()) {
+            let worker = Rc::clone(self);
+            return session.clone().spawn(async move {
+                let fetched = worker.fetch_transactions(&session, &held).await;
+                let transactions = fetched.as_ref().ok().cloned();
+                worker.push(Event::Transactions { template_id, transactions });
+                fetched.map(|_| ())
+            });
+        }
+        self.push(Event::Transactions { template_id, transactions: kept });
+    }
+
+    pub(super) fn push(&self, event: Event) {
+        for needless in self.queue.push(event) {
+            // Its key keeps it as current: the one that took its place is on the way.
+            self.templates.free(needless);
+        }
+    }
+
+    pub(super) fn log(&self, level: Level, text: String) {
+        self.queue.log(level, text);
+    }
+
+    pub(super) fn set_state(&self, state: u32, version: u32, reason: String) {
+        let new = Some((state, version, reason.clone()));
+        if self.state.replace(new.clone()) != new {
+            self.push(Event::State { state, version, reason });
+        }
+    }
+
+    // ---------------------------------------------------------------------------------------------------- connections
+
+    /// Connects again and again, as long as the thread lives.
+    async fn stay_connected(self: &Rc<Self>) {
+        let mut retry = FIRST_RETRY;
+        loop {
+            let ended = session::run(self).await;
+            self.session.take();
+            self.templates.lose_remotes();
+            for key in self.keys.borrow_mut().values_mut() {
+                *key = Key::default();
+            }
+            self.set_state(SV2_NODE_DOWN, 0, ended.why);
+            self.rescue_solutions();
+            if ended.was_ready {
+                retry = FIRST_RETRY;
+            }
+            self.reactor.sleep(retry).await;
+            retry = LAST_RETRY.min(retry * 2);
+        }
+    }
+
+    /// A session can give templates.
+    pub(super) fn begin(self: &Rc<Self>, session: &Rc<Session>) {
+        self.session.replace(Some(Rc::clone(session)));
+        self.set_state(SV2_NODE_READY, session.mining.version(), String::new());
+        self.resubmit(session);
+    }
+
+    pub(super) fn session(&self) -> Option<Rc<Session>> {
+        self.session.borrow().clone()
+    }
+
+    // ------------------------------------------------------------------------------------------------------ templates
+
+    /// Makes templates: at once for each key that has none on the tip, and better ones when the fees rose.
+    ///
+    /// Fees are watched by making a template for one key, the cheapest, every `update_interval`: clients are sent updates no
+    /// more often than that. waitNext does the same in the node each second, under its main lock, for each template that waits.
+    pub(super) async fn make_templates<N>(self: &Rc<Self>, session: &Rc<Session>) -> Result<N, CallError> {
+        let mut looked_at = Instant::now();
+        loop {
+            self.make_provisional(session).await?;
+            if let Some(key) = self.next_lacking(session.tip()) {
+                match self.make(session, key, TemplateKind::Full).await {
+                    Ok((remote, contents)) => self.offer(session, &[key], &remote, contents).await?,
+                    Err(error) => self.postpone(key, error)?,
+                }
+                looked_at = Instant::now();
+                continue;
+            }
+            let due = self.options.update_interval.saturating_sub(looked_at.elapsed());
+            if due.is_zero() {
+                self.look_at_fees(session).await?;
+                looked_at = Instant::now();
+            } else if self.keys.borrow().is_empty() {
+                session.work.wait().await;
+            } else {
+                select(pin!(session.work.wait()), self.reactor.sleep(due)).await;
+            }
+        }
+    }
+
+    /// On a new tip, one template without transactions for all keys that had one on the tip before: it costs the node next to
+    /// nothing, and is the same for every key, since there is nothing to leave out.
+    async fn make_provisional(self: &Rc<Self>, session: &Rc<Session>) -> Result<(), CallError> {
+        let tip = session.tip();
+        let mut behind = Vec::new();
+        for (key, state) in self.keys.borrow_mut().iter_mut() {
+            let is_behind = state.current.is_some_and(|current| current.prev_hash != tip);
+            if is_behind && state.provisional_on.replace(tip) != Some(tip) {
+                behind.push(*key);
+            }
+        }
+        let Some(first) = behind.first() else { return Ok(()) };
+        match self.make(session, *first, TemplateKind::Provisional).await {
+            Ok((remote, contents)) => self.offer(session, &behind, &remote, contents).await,
+            Err(error) if error.ends_session() => Err(error),
+            Err(error) => {
+                self.log(Level::Warning, format!("no template without transactions: {error}"));
+                Ok(())
+            }
+        }
+    }
+
+    /// A key without a template on `tip` that may be asked for now.
+    fn next_lacking(&self, tip: Hash) -> Option<ConstraintKey> {
+        let lacks = |key: &Key| key.current.is_none_or(|current| current.prev_hash != tip);
+        let may_ask = |key: &Key| key.retry_at.is_none_or(|at| at <= Instant::now());
+        self.keys.borrow().iter().find(|(_, key)| lacks(key) && may_ask(key)).map(|(key, _)| *key)
+    }
+
+    async fn make(
+        &self,
+        session: &Session,
+        key: ConstraintKey,
+        kind: TemplateKind,
+    ) -> Result<(Rc<Remote>, Made), CallError> {
+        let use_mempool = kind == TemplateKind::Full;
+        let (template, contents) = session.call(session.mining.create(&session.threads, key, use_mempool)).await?;
+        Ok((Remote::new(template, session.discarded.clone()), Made { kind, contents }))
+    }
+
+    /// The node gave no template for a key: not again before the next interval.
+    fn postpone(&self, key: ConstraintKey, error: CallError) -> Result<(), CallError> {
+        if error.ends_session() {
+            return Err(error);
+        }
+        self.log(Level::Error, format!("no template with {key}: {error}"));
+        if let Some(key) = self.keys.borrow_mut().get_mut(&key) {
+            key.retry_at = Instant::now().checked_add(self.options.update_interval);
+        }
+        Ok(())
+    }
+
+    /// Gives a template to the host, for each of the keys, unless it is on another tip than the node's.
+    async fn offer(
+        self: &Rc<Self>,
+        session: &Rc<Session>,
+        keys: &[ConstraintKey],
+        remote: &Rc<Remote>,
+        made: Made,
+    ) -> Result<(), CallError> {
+        let header = made.contents.header;
+        if header.prev_hash != session.tip() {
+            // One of the two came too late: the node knows which.
+            if let Some(tip) = session.call(session.mining.tip(&session.threads)).await? {
+                session.set_tip(self, tip);
+            }
+            if header.prev_hash != session.tip() {
+                return Ok(());
+            }
+        }
+        let template = made.into_template();
+        for key in keys {
+            // It may have been dropped meanwhile.
+            if let Some(state) = self.keys.borrow_mut().get_mut(key) {
+                let (node_handle, held) = self.templates.add(*key, Rc::clone(remote));
+                if template.kind == TemplateKind::Full {
+                    let (prev_hash, nbits) = (template.prev_hash, template.nbits);
+                    let current =
+                        Current { node_handle, prev_hash, nbits, value: template.coinbase_tx_value_remaining };
+                    *state = Key { current: Some(current), provisional_on: state.provisional_on, retry_at: None };
+                }
+                self.push(Event::TemplateReady { key: *key, template: Template { node_handle, ..template.clone() } });
+                self.keep_or_fetch_transactions(session, held, template.merkle_path.is_empty());
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a template for the cheapest key, and if it is worth enough more, for all.
+    async fn look_at_fees(self: &Rc<Self>, session: &Rc<Session>) -> Result<(), CallError> {
+        let cheapest = self.keys.borrow().iter().find_map(|(key, state)| Some((*key, state.current?)));
+        let Some((key, current)) = cheapest else { return Ok(()) };
+        let (remote, made) = match self.make(session, key, TemplateKind::Full).await {
+            Ok(made) => made,
+            Err(error) => return self.postpone(key, error),
+        };
+        let header = made.contents.header;
+        let is_other_work = header.prev_hash != current.prev_hash || header.nbits != current.nbits;
+        let risen = made.contents.coinbase.value_remaining.saturating_sub(current.value);
+        if !is_other_work && risen < self.options.fee_threshold_sat {
+            return Ok(());
+        }
+        for (other, state) in self.keys.borrow_mut().iter_mut() {
+            if *other != key {
+                state.current = None;
+            }
+        }
+        self.offer(session, &[key], &remote, made).await
+    }
+
+    /// Sees to it that a new template's transactions are there when its block is found.
+    fn keep_or_fetch_transactions(self: &Rc<Self>, session: &Rc<Session>, held: Rc<Held>, is_empty: bool) {
+        if is_empty {
+            return self.templates.keep_transactions(&held, Transactions::none());
+        }
+        let (worker, session) = (Rc::clone(self), Rc::clone(session));
+        session.clone().spawn(async move { worker.fetch_transactions(&session, &held).await.map(|_| ()) });
+    }
+
+    /// The transactions of a template from the node. They are kept.
+    pub(super) async fn fetch_transactions(
+        &self,
+        session: &Session,
+        held: &Rc<Held>,
+    ) -> Result<Arc<Transactions>, CallError> {
+        if let Some(kept) = held.transactions.borrow().clone() {
+            return Ok(kept);
+        }
+        let remote = held.remote.borrow().clone().ok_or(CallError::NoTemplate)?;
+        let _only_call = remote.busy.lock().await;
+        // Somebody may have fetched them meanwhile.
+        if let Some(kept) = held.transactions.borrow().clone() {
+            return Ok(kept);
+        }
+        let block = session.call(remote.template.block(&session.threads)).await?;
+        let transactions = Transactions::of_block(block)?;
+        self.templates.keep_transactions(held, Arc::clone(&transactions));
+        Ok(transactions)
+    }
+}
+
+/// A template as it came from the node.
+struct Made {
+    kind: TemplateKind,
+    contents: Contents,
+}
+
+impl Made {
+    /// As the engine wants it, without a handle.
+    fn into_template(self) -> Template {
+        let Contents { header, coinbase, merkle_path } = self.contents;
+        Template {
+            version: header.version,
+            coinbase_tx_version: coinbase.version,
+            coinbase_prefix: coinbase.script_sig_prefix,
+            coinbase_tx_input_sequence: coinbase.sequence,
+            coinbase_tx_value_remaining: coinbase.value_remaining,
+            coinbase_tx_outputs_count: coinbase.outputs_count,
+            coinbase_tx_outputs: coinbase.outputs,
+            coinbase_tx_locktime: coinbase.lock_time,
+            merkle_path,
+            prev_hash: header.prev_hash,
+            header_timestamp: header.time,
+            nbits: header.nbits,
+            target: None,
+            kind: self.kind,
+            node_handle: 0,
+        }
+    }
+}
