@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sv2.h"
+#include "ours.h"
 
 /* The two ends of a connection. */
 struct ours_pair {
@@ -18,12 +18,6 @@ struct ours_pair {
 struct ours_message {
     sv2_decoder *decoder;
     sv2_message message;
-};
-
-/* What a server and those who know it need for a handshake. */
-struct ours_keys {
-    uint8_t authority_key[32];
-    sv2_identity *identity;
 };
 
 struct ours_keys *ours_keys_new(const uint8_t *authority_secret, const uint8_t *static_secret, uint32_t unix_s);
@@ -40,23 +34,7 @@ uint64_t ours_decode(const struct ours_message *decoder, const uint8_t *frame, s
 uint64_t ours_handshake(const struct ours_keys *keys, uint64_t times);
 uint64_t walk_transactions(const uint8_t *payload, size_t len, uint64_t times);
 
-/* How much a program reads from a socket at a time. */
-enum { READ_LEN = 4096 };
-
 static sv2_time now = {1000, 0};
-
-static void expect(sv2_status expected, sv2_status status, const char *what)
-{
-    if (status != expected) {
-        fprintf(stderr, "%s: %s\n", what, sv2_status_message(status));
-        abort();
-    }
-}
-
-static void ok(sv2_status status, const char *what)
-{
-    expect(SV2_OK, status, what);
-}
 
 /* ------------------------------------------------------------------------------------------------------------------- reading */
 
@@ -188,7 +166,7 @@ struct ours_keys *ours_keys_new(const uint8_t *authority_secret, const uint8_t *
 
     if (!keys)
         abort();
-    now.unix_s = unix_s;
+    now.unix_s = keys->unix_s = unix_s;
     ok(sv2_public_key_from_secret(authority_secret, keys->authority_key), "authority");
     ok(sv2_public_key_from_secret(static_secret, static_key), "static key");
     ok(sv2_certificate_sign(authority_secret, static_key, unix_s, unix_s + 3600, NULL, &certificate), "certificate");

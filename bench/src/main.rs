@@ -5,6 +5,8 @@ mod data;
 mod heap;
 mod measure;
 mod ours;
+mod provider;
+mod seals;
 mod table;
 mod theirs;
 
@@ -14,6 +16,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use curve::Curve;
 use data::Frame;
 use ours::End::{Client, Server};
+use provider::Provider;
+use seals::Seals;
 use table::Bar::{AtMost, Context, Faster, Within};
 use table::Figure::{Bytes, Count, Time};
 use table::Table;
@@ -24,7 +28,7 @@ const TEMPLATE_DISTRIBUTION: u8 = 2;
 const AUTHORITY_SECRET: [u8; 32] = [7; 32];
 const STATIC_SECRET: [u8; 32] = [9; 32];
 
-const USAGE: &str = "usage: sv2-bench [--check] [--rounds=N] [--only=plain|memory|noise|handshake]
+const USAGE: &str = "usage: sv2-bench [--check] [--rounds=N] [--only=plain|memory|noise|handshake|tip]
   --check   fail if a bar is missed
   --rounds  turns that each contestant takes
   --only    one part, for a profiler";
@@ -56,11 +60,12 @@ fn main() -> ExitCode {
 type Part = (&'static str, fn(&mut Bench));
 
 /// The parts of the table.
-const PARTS: [Part; 4] = [
+const PARTS: [Part; 5] = [
     ("plain", Bench::plain_frames),
     ("memory", Bench::a_large_message_in_memory),
     ("noise", Bench::over_noise),
     ("handshake", Bench::handshakes),
+    ("tip", Bench::a_new_tip),
 ];
 
 struct Bench {
@@ -183,5 +188,16 @@ impl Bench {
         );
         self.table.row("handshake, both ends, against its curve operations", Time(ours), Time(curve), Within(1.2));
         self.table.row("  against stratum-core", Time(ours), Time(theirs), Context);
+    }
+
+    fn a_new_tip(&mut self) {
+        for (clients, rounds) in [(1, 10 * self.rounds), (100, self.rounds), (10_000, self.rounds.div_ceil(10))] {
+            let (provider, _, held) = heap::counted(|| Provider::new(&self.our_keys, clients));
+            let (mut provider, mut seals) = (provider, Seals::new(clients));
+            let [bare, ours] = measure::times_prepared(rounds, [&mut seals, &mut provider]);
+            let name = format!("a new tip to {clients} clients, against their bare seals");
+            self.table.row(&name, Time(ours), Time(bare), Within(1.3));
+            let _ = held;
+        }
     }
 }

@@ -31,6 +31,33 @@ pub fn times<const N: usize>(rounds: u32, mut works: [Work<'_>; N]) -> [f64; N] 
     best
 }
 
+/// Work that is done once in a turn, after something that is not timed.
+pub trait Prepared {
+    /// Not timed. All contestants prepare before the first of them works.
+    fn prepare(&mut self) {}
+    /// Timed; returns a sum over everything it read.
+    fn work(&mut self) -> u64;
+}
+
+/// Nanoseconds that each work takes, in the order given.
+///
+/// # Panics
+/// If they do not read the same.
+pub fn times_prepared<const N: usize>(rounds: u32, mut works: [&mut dyn Prepared; N]) -> [f64; N] {
+    let mut best = [f64::INFINITY; N];
+    for _ in 0..rounds {
+        works.iter_mut().for_each(|work| work.prepare());
+        let mut sums = [0; N];
+        for ((work, best), sum) in works.iter_mut().zip(&mut best).zip(&mut sums) {
+            let start = Instant::now();
+            *sum = black_box(work.work());
+            *best = best.min(start.elapsed().as_nanos() as f64);
+        }
+        assert!(sums.iter().all(|sum| *sum == sums[0]), "not the same was read: {sums:?}");
+    }
+    best
+}
+
 /// How many times the work must be done to fill a turn.
 fn turn(work: Work<'_>) -> u64 {
     let mut times = 1;

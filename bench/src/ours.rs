@@ -3,7 +3,7 @@
 use crate::data::Frame;
 
 #[allow(non_camel_case_types)] // the names are those of C
-mod c {
+pub mod c {
     pub enum ours_keys {}
     pub enum ours_pair {}
     pub enum ours_message {}
@@ -34,7 +34,7 @@ mod c {
 // Nothing below gives its memory back but what is measured: the program is short.
 
 /// The keys of a server.
-pub struct Keys(*mut c::ours_keys);
+pub struct Keys(pub *mut c::ours_keys);
 
 impl Keys {
     /// With a certificate for an hour from now.
