@@ -19,7 +19,7 @@ use ours::End::{Client, Server};
 use provider::Provider;
 use seals::Seals;
 use table::Bar::{AtMost, Context, Faster, Within};
-use table::Figure::{Bytes, Count, Time};
+use table::Figure::{Bytes, Count, None, Time};
 use table::Table;
 
 const MINING: u8 = 0;
@@ -34,10 +34,10 @@ const USAGE: &str = "usage: sv2-bench [--check] [--rounds=N] [--only=plain|memor
   --only    one part, for a profiler";
 
 fn main() -> ExitCode {
-    let (mut check, mut rounds, mut only) = (false, measure::ROUNDS, None);
+    let (mut check, mut rounds, mut only) = (false, measure::ROUNDS, Option::None);
     for argument in std::env::args().skip(1) {
         match argument.split_once('=') {
-            None if argument == "--check" => check = true,
+            Option::None if argument == "--check" => check = true,
             Some(("--rounds", n)) if n.parse().is_ok_and(|n: u32| n > 0) => rounds = n.parse().unwrap_or(rounds),
             Some(("--only", part)) if PARTS.iter().any(|(name, _)| *name == part) => only = Some(part.to_owned()),
             _ => {
@@ -112,7 +112,7 @@ impl Bench {
                     &mut |n| theirs::decode(frame, n),
                 ],
             );
-            self.table.row("  in the caller's buffer", Time(in_place), table::Figure::None, Context);
+            self.table.row("  in the caller's buffer", Time(in_place), None, Context);
             self.table.row("  payload in memory", Time(decode), Time(their_time), Context);
         }
     }
@@ -192,12 +192,16 @@ impl Bench {
 
     fn a_new_tip(&mut self) {
         for (clients, rounds) in [(1, 10 * self.rounds), (100, self.rounds), (10_000, self.rounds.div_ceil(10))] {
-            let (provider, _, held) = heap::counted(|| Provider::new(&self.our_keys, clients));
-            let (mut provider, mut seals) = (provider, Seals::new(clients));
+            let (mut provider, _, held) = heap::counted(|| Provider::new(&self.our_keys, clients));
+            let mut seals = Seals::new(clients);
             let [bare, ours] = measure::times_prepared(rounds, [&mut seals, &mut provider]);
             let name = format!("a new tip to {clients} clients, against their bare seals");
             self.table.row(&name, Time(ours), Time(bare), Within(1.3));
-            let _ = held;
+            if clients == 10_000 {
+                self.table.row("  heap for each client, idle", Bytes(held / 10_000), None, AtMost(1536.0));
+                let wakes = Count(provider.idle(3_600_000) as f64);
+                self.table.row("  wake-ups in an idle hour", wakes, None, AtMost(0.0));
+            }
         }
     }
 }

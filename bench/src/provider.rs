@@ -17,13 +17,18 @@ mod c {
     }
 }
 
+/// After this time nothing is due any more.
+const IDLE_MS: u64 = 60_000;
+
 /// A provider whose clients were set up over Noise and have a template.
 pub struct Provider(*mut c::provider);
 
 impl Provider {
-    /// With so many clients.
+    /// With so many clients, to whom nothing has happened for a while.
     pub fn new(keys: &Keys, clients: u64) -> Self {
-        Self(unsafe { c::provider_new(keys.0, clients) })
+        let mut provider = Self(unsafe { c::provider_new(keys.0, clients) });
+        provider.idle(IDLE_MS);
+        provider
     }
 
     /// Nothing happens for so many milliseconds; returns how often the provider wanted to be woken.
@@ -35,7 +40,7 @@ impl Provider {
 impl Prepared for Provider {
     /// The last tip's templates expire, and nothing waits for anybody.
     fn prepare(&mut self) {
-        self.idle(60_000);
+        self.idle(IDLE_MS);
     }
 
     /// A new tip, from the node's template until the sockets of all clients have the last byte; returns how many bytes that

@@ -22,6 +22,7 @@ mod output;
 mod session;
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
 
 use crate::frame::{Frame, FrameError, Header};
@@ -323,6 +324,21 @@ impl Connection {
     #[inline]
     pub fn sent(&mut self, n: usize) -> bool {
         self.output.sent(n)
+    }
+
+    /// Lends memory for [`Connection::output`] to be put into, unless there is some already or nothing to be put there.
+    pub(crate) fn lend(&mut self, memory: &mut Vec<u8>) {
+        self.output.lend(memory);
+    }
+
+    /// Takes back memory for output if nothing is in it.
+    pub(crate) fn give_back(&mut self, memory: &mut Vec<u8>) {
+        self.output.give_back(memory);
+    }
+
+    /// Whether [`Connection::output`] gives all that is waiting to be sent.
+    pub(crate) fn goes_out_at_once(&self) -> bool {
+        self.output.goes_out_at_once()
     }
 
     /// How many bytes are waiting to be sent, sealed or not.

@@ -4,12 +4,15 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::session::sealed_len;
+use super::session::{SEALED_HEADER_LEN, sealed_len};
 use crate::frame::{HEADER_LEN, Header};
 use crate::noise::{CipherError, CipherState, MAC_LEN, MAX_CIPHERTEXT_LEN, MAX_PLAINTEXT_LEN};
 
-/// Queued frames are sealed until so many bytes are ready, so that the small ones among them go together.
-const READY_LEN: usize = MAX_CIPHERTEXT_LEN;
+/// Of queued frames no more is made ready at once than the longest Noise message and a header before it. Small ones go together.
+const READY_LEN: usize = SEALED_HEADER_LEN + MAX_CIPHERTEXT_LEN;
+
+/// Room in the queue that is not given back: what a new tip needs, so that it costs no allocation for each peer.
+const QUEUE_KEPT: usize = 4;
 
 #[derive(Default)]
 pub(super) struct Output {
@@ -105,51 +108,73 @@ impl Output {
         written
     }
 
-    /// Makes bytes ready if there are none.
+    /// Makes more bytes ready if there are few.
     #[inline]
     pub(super) fn fill(&mut self) -> Result<(), CipherError> {
-        if self.ready().is_empty() && !self.queue.is_empty() { self.fill_from_queue() } else { Ok(()) }
+        if self.queue.is_empty() { Ok(()) } else { self.fill_from_queue() }
     }
 
-    #[cold]
     fn fill_from_queue(&mut self) -> Result<(), CipherError> {
-        self.ready.clear();
-        self.sent = 0;
+        if matches!(self.cipher, Cipher::Closed) {
+            return Ok(());
+        }
+        if self.ready().is_empty() {
+            self.ready.clear();
+            self.sent = 0;
+        }
+        self.ready.reserve_exact(self.queued_sealed_len().min(READY_LEN.saturating_sub(self.ready.len())));
         while let Some(first) = self.queue.front_mut() {
-            if self.ready.len() >= READY_LEN {
+            let piece = first.piece();
+            let start = self.ready.len();
+            if start > 0 && start + piece.len() + MAC_LEN > READY_LEN {
                 break;
             }
-            let before = first.done;
-            match &mut self.cipher {
-                Cipher::Closed => break,
-                Cipher::Plain => {
-                    let end = first.frame.len().min(first.done + READY_LEN);
-                    self.ready.extend_from_slice(first.frame.get(first.done..end).unwrap_or_default());
-                    first.done = end;
-                }
-                Cipher::Sealed(cipher) => {
-                    // The header is a Noise message of its own, and so is every piece of the payload.
-                    let end = if first.done == 0 { HEADER_LEN } else { first.done + MAX_PLAINTEXT_LEN };
-                    let end = end.min(first.frame.len());
-                    let start = self.ready.len();
-                    self.ready.extend_from_slice(first.frame.get(first.done..end).unwrap_or_default());
-                    match cipher.seal(self.ready.get_mut(start..).unwrap_or_default()) {
-                        Ok(mac) => self.ready.extend_from_slice(&mac),
-                        Err(error) => {
-                            // Nothing goes out that is not sealed.
-                            self.ready.truncate(start);
-                            return Err(error);
-                        }
+            self.ready.extend_from_slice(piece);
+            if let Cipher::Sealed(cipher) = &mut self.cipher {
+                match cipher.seal(self.ready.get_mut(start..).unwrap_or_default()) {
+                    Ok(mac) => self.ready.extend_from_slice(&mac),
+                    Err(error) => {
+                        // Nothing goes out that is not sealed.
+                        self.ready.truncate(start);
+                        return Err(error);
                     }
-                    first.done = end;
                 }
             }
-            self.queued_len -= first.done - before;
+            let len = piece.len();
+            self.queued_len -= len;
+            first.done += len;
             if first.done == first.frame.len() {
                 self.queue.pop_front();
             }
         }
         Ok(())
+    }
+
+    /// Bytes on the wire of what is queued.
+    fn queued_sealed_len(&self) -> usize {
+        self.queue.iter().map(Queued::sealed_len).sum()
+    }
+
+    /// Whether all that waits will be ready with the next call of [`Output::fill`].
+    pub(super) fn goes_out_at_once(&self) -> bool {
+        self.queue.is_empty() || self.ready.len() + self.queued_sealed_len() <= READY_LEN
+    }
+
+    pub(super) fn lend(&mut self, memory: &mut Vec<u8>) {
+        if self.ready.capacity() == 0 && !self.queue.is_empty() {
+            core::mem::swap(&mut self.ready, memory);
+        }
+    }
+
+    pub(super) fn give_back(&mut self, memory: &mut Vec<u8>) {
+        if self.ready().is_empty() {
+            let mut unused = core::mem::take(&mut self.ready);
+            unused.clear();
+            self.sent = 0;
+            if memory.capacity() < unused.capacity() {
+                *memory = unused;
+            }
+        }
     }
 
     #[inline]
@@ -193,7 +218,24 @@ impl Output {
             self.sent = 0;
         }
         if self.queue.is_empty() {
-            self.queue = VecDeque::new();
+            self.queue.shrink_to(QUEUE_KEPT);
+        }
+    }
+}
+
+impl Queued {
+    /// What becomes the next Noise message (spec 4.6): the header is one of its own, and so is every piece of the payload.
+    fn piece(&self) -> &[u8] {
+        let end = if self.done == 0 { HEADER_LEN } else { self.done + MAX_PLAINTEXT_LEN };
+        self.frame.get(self.done..end.min(self.frame.len())).unwrap_or_default()
+    }
+
+    /// Bytes on the wire of what is left of it.
+    fn sealed_len(&self) -> usize {
+        let left = self.frame.len() - self.done;
+        match self.done {
+            0 => SEALED_HEADER_LEN + sealed_len(left.saturating_sub(HEADER_LEN)),
+            _ => sealed_len(left),
         }
     }
 }

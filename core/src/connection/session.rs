@@ -16,7 +16,7 @@ use crate::noise::{
 use crate::{Random, Time};
 
 /// A sealed header on the wire (spec 4.6).
-const SEALED_HEADER_LEN: usize = HEADER_LEN + MAC_LEN;
+pub(super) const SEALED_HEADER_LEN: usize = HEADER_LEN + MAC_LEN;
 
 /// The receiving half of a connection, without its buffer.
 pub(super) struct Session {

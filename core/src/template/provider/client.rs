@@ -29,6 +29,8 @@ pub(super) struct Client {
     pub(super) pace: Pace,
     /// Whether an [`Event::Writable`](super::Event::Writable) for it waits.
     pub(super) writable: bool,
+    /// Whether one waits in front of other events.
+    pub(super) in_front: bool,
     /// The tip of the last SetNewPrevHash, if it has been the tip since and holds for the next template.
     pub(super) tip: Option<Tip>,
     /// The last template it was sent; 0 if none.
@@ -110,6 +112,7 @@ impl Client {
             ticket,
             pace: Pace::default(),
             writable: false,
+            in_front: false,
             tip: None,
             last_template_id: 0,
             constraints: 0,

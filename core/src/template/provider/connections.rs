@@ -129,10 +129,11 @@ impl Provider {
     pub(super) fn sweep(&mut self, now: Time) {
         self.sweep_at = None;
         let mut failed = Vec::new();
-        for (id, client) in &mut self.clients {
+        self.spare = Vec::new();
+        for (id, client) in self.clients.iter_mut() {
             if !client.is_closing() {
                 if let Err(error) = client.connection.tick(now) {
-                    failed.push((*id, CloseReason::Connection(error)));
+                    failed.push((id, CloseReason::Connection(error)));
                 }
             }
         }
@@ -144,8 +145,19 @@ impl Provider {
 
 /// If something is to be sent to a client, the host is told so once.
 pub(super) fn announce_output(id: ConnectionId, client: &mut Client, events: &mut Events) {
-    if !client.writable && client.connection.output_len() > 0 {
+    if !client.writable && !client.in_front && client.connection.output_len() > 0 {
         client.writable = true;
         events.push(Event::Writable { connection: id });
+    }
+}
+
+/// A client is to be sent a template: the host is told so before it hears of others, unless the client has not read what it
+/// was sent before.
+pub(super) fn announce_template(id: ConnectionId, client: &mut Client, events: &mut Events) {
+    if !client.connection.goes_out_at_once() {
+        announce_output(id, client, events);
+    } else if !client.in_front {
+        client.in_front = true;
+        events.push_in_front(id);
     }
 }

@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::connections::announce_output;
+use super::connections::announce_template;
 use super::events::Event;
 use super::keys::{Announced, Current};
 use super::templates::{Stored, Transactions, Work};
@@ -85,15 +85,15 @@ impl Provider {
             state.renew = false;
         }
         let (mut handed_out, mut failed) = (false, Vec::new());
-        for (id, client) in &mut self.clients {
+        for (id, client) in self.clients.iter_mut() {
             let wants = client.tip != Some(tip) || update && client.last_template_id != template_id;
             if client.key() != Some(key) || !wants {
                 continue;
             }
             handed_out = true;
             match client.send_template(template_id, &tip, frames) {
-                Ok(()) => announce_output(*id, client, &mut self.events),
-                Err(error) => failed.push((*id, error)),
+                Ok(()) => announce_template(id, client, &mut self.events),
+                Err(error) => failed.push((id, error)),
             }
         }
         if handed_out {

@@ -47,8 +47,11 @@ pub enum Event {
         node_handle: u64,
     },
     /// There are bytes in [`Provider::output`](super::Provider::output). Comes when there were none before, and again when
-    /// [`Provider::sent`](super::Provider::sent) took some of them and left others. At most one such event waits for each
-    /// connection.
+    /// [`Provider::sent`](super::Provider::sent) took some of them and left others.
+    ///
+    /// Clients that get a template, and have nothing else before it, come before all others and before all other events but
+    /// solutions: whoever reads a long answer delays a new tip by no more than the piece that the host is just writing, if
+    /// the host writes [`Provider::output`](super::Provider::output) once for each such event.
     Writable {
         /// The connection.
         connection: ConnectionId,
@@ -192,10 +195,13 @@ impl fmt::Display for CloseReason {
     }
 }
 
-/// The events that wait to be read, solutions apart and first.
+/// The events that wait to be read: solutions first, then clients with a template to be sent, then all others in order.
+///
+/// What is in front is bounded by what the node does, so it holds up the rest only for a while.
 #[derive(Debug, Default)]
 pub(super) struct Events {
     solutions: VecDeque<Solution>,
+    in_front: VecDeque<ConnectionId>,
     queue: VecDeque<Event>,
     /// How many events that end with their connection wait for each.
     waiting: BTreeMap<ConnectionId, usize>,
@@ -203,10 +209,8 @@ pub(super) struct Events {
 }
 
 impl Events {
+    /// The next of all others.
     pub(super) fn next(&mut self) -> Option<Event> {
-        if let Some(solution) = self.solutions.pop_front() {
-            return Some(Event::SubmitBlock(solution));
-        }
         let event = self.queue.pop_front();
         if let Some(id) = event.as_ref().and_then(connection_of) {
             self.uncount(id, 1);
@@ -221,6 +225,15 @@ impl Events {
 
     pub(super) fn next_solution(&mut self) -> Option<Solution> {
         self.solutions.pop_front()
+    }
+
+    /// The next client with a template to be sent. It is not taken out when it goes.
+    pub(super) fn next_in_front(&mut self) -> Option<ConnectionId> {
+        self.in_front.pop_front()
+    }
+
+    pub(super) fn push_in_front(&mut self, id: ConnectionId) {
+        self.in_front.push_back(id);
     }
 
     pub(super) fn push(&mut self, event: Event) {

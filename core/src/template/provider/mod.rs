@@ -2,6 +2,7 @@
 
 mod admission;
 mod client;
+mod clients;
 mod connections;
 mod distribution;
 mod events;
@@ -15,10 +16,11 @@ mod templates;
 mod transactions;
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
+use core::mem;
 use core::net::IpAddr;
 
 use super::{ConstraintKey, Level};
@@ -28,6 +30,7 @@ use crate::{Random, Time};
 
 use admission::Admission;
 use client::Client;
+use clients::Clients;
 use events::Events;
 pub use events::{CloseReason, Event, Solution, SolutionRefusal};
 use keys::{Key, Keys};
@@ -68,7 +71,7 @@ pub type ConnectionId = u64;
 pub struct Provider {
     options: ProviderOptions,
     random: Box<dyn Random + Send>,
-    clients: BTreeMap<ConnectionId, Client>,
+    clients: Clients,
     admission: Admission,
     /// The clients that something is expected of, by when.
     deadlines: BTreeSet<(u64, ConnectionId)>,
@@ -77,6 +80,8 @@ pub struct Provider {
     solved: Solved,
     node: NodeState,
     events: Events,
+    /// Memory for the output of the next client that has none: while sockets take what they are given, one piece serves all.
+    spare: Vec<u8>,
     sweep_at: Option<u64>,
     /// When the last input came, in monotonic milliseconds.
     now_ms: u64,
@@ -131,7 +136,7 @@ impl Provider {
         Self {
             options,
             random,
-            clients: BTreeMap::new(),
+            clients: Clients::default(),
             admission: Admission::default(),
             deadlines: BTreeSet::new(),
             keys: Keys::default(),
@@ -139,6 +144,7 @@ impl Provider {
             solved: Solved::default(),
             node: NodeState::Ready,
             events: Events::default(),
+            spare: Vec::new(),
             sweep_at: None,
             now_ms: 0,
         }
@@ -226,7 +232,9 @@ impl Provider {
     /// Bytes to write to a client, contiguous and in order. Empty if there are none.
     #[must_use]
     pub fn output(&mut self, id: ConnectionId) -> &[u8] {
-        self.clients.get_mut(&id).map_or(&[], |client| client.connection.output())
+        let Some(client) = self.clients.get_mut(&id) else { return &[] };
+        client.connection.lend(&mut self.spare);
+        client.connection.output()
     }
 
     /// The first `n` bytes of [`Provider::output`] were written. If more are left, an [`Event::Writable`] says so again. A
@@ -239,6 +247,7 @@ impl Provider {
         if !client.connection.sent(n) {
             return Err(ProviderError::NotInOutput);
         }
+        client.connection.give_back(&mut self.spare);
         self.close_if_flushed(id);
         self.sweep_later(now);
         if n > 0 {
@@ -321,13 +330,25 @@ impl Provider {
     /// What the host must do next, until there is nothing.
     #[must_use]
     pub fn next_event(&mut self) -> Option<Event> {
-        let event = self.events.next();
-        if let Some(Event::Writable { connection }) = event {
-            if let Some(client) = self.clients.get_mut(&connection) {
-                client.writable = false;
+        if let Some(solution) = self.events.next_solution() {
+            return Some(Event::SubmitBlock(solution));
+        }
+        while let Some(connection) = self.events.next_in_front() {
+            // It may have gone since, or the host has written without being told.
+            let Some(client) = self.clients.get_mut(&connection) else { continue };
+            if mem::take(&mut client.in_front) && client.connection.output_len() > 0 {
+                return Some(Event::Writable { connection });
             }
         }
-        event
+        while let Some(event) = self.events.next() {
+            let Event::Writable { connection } = event else { return Some(event) };
+            let Some(client) = self.clients.get_mut(&connection) else { continue };
+            client.writable = false;
+            if client.connection.output_len() > 0 {
+                return Some(event);
+            }
+        }
+        None
     }
 
     /// The next [`Event::SubmitBlock`] alone. It touches nothing else of the engine: a block that was found can be taken out
