@@ -15,6 +15,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use curve::Curve;
 use data::Frame;
+use measure::Prepared;
 use ours::End::{Client, Server};
 use provider::Provider;
 use seals::Seals;
@@ -199,6 +200,7 @@ impl Bench {
             self.table.row(&name, Time(ours), Time(bare), Within(1.3));
             if clients == 10_000 {
                 self.table.row("  heap for each client, idle", Bytes(held / 10_000), None, AtMost(1536.0));
+                provider.prepare();
                 let wakes = Count(provider.idle(3_600_000) as f64);
                 self.table.row("  wake-ups in an idle hour", wakes, None, AtMost(0.0));
             }
