@@ -479,6 +479,11 @@
 #define SV2_SOLUTION_DUPLICATE 3
 
 /**
+ * The template is for the next height, and the block before it was not found yet.
+ */
+#define SV2_SOLUTION_NOT_ACTIVE 4
+
+/**
  * The node can make templates: what a provider believes until it is told something else.
  */
 #define SV2_NODE_READY 0
@@ -513,6 +518,13 @@
  * full one follows it at once, whatever it is worth.
  */
 #define SV2_TEMPLATE_PROVISIONAL 1
+
+/**
+ * For the height after the next block: prev_hash, header_timestamp, nbits and target are not known and count for nothing until
+ * sv2_template_provider_set_new_prev_hash says them. Clients have it by then, so that the change of tip takes one short message. It
+ * leaves clients with what they have; a newer one for the same key replaces it.
+ */
+#define SV2_TEMPLATE_NEXT_HEIGHT 2
 
 /**
  * How much a line of a log matters: something does not work and somebody should look at it.
@@ -2447,7 +2459,7 @@ typedef struct sv2_template {
      */
     uint8_t has_target;
     /**
-     * Whether another template on the same tip is about to follow: SV2_TEMPLATE_FULL or SV2_TEMPLATE_PROVISIONAL.
+     * What the template is to its clients: SV2_TEMPLATE_FULL, SV2_TEMPLATE_PROVISIONAL or SV2_TEMPLATE_NEXT_HEIGHT.
      */
     uint8_t kind;
     /**
@@ -2719,7 +2731,7 @@ typedef struct sv2_solution_refused {
      */
     uint32_t refusal;
     /**
-     * The header's hash; zero if the template is unknown.
+     * The header's hash; zero if the template is unknown or not active.
      */
     struct sv2_u256 block_hash;
 } sv2_solution_refused;
@@ -2969,6 +2981,36 @@ typedef struct sv2_address {
      */
     uint8_t bytes[16];
 } sv2_address;
+
+/**
+ * What a template for the next height waits for: what SetNewPrevHash says (spec 7.3).
+ */
+typedef struct sv2_new_prev_hash {
+    /**
+     * The tip: hash of the previous block.
+     */
+    struct sv2_u256 prev_hash;
+    /**
+     * The header's nTime to start with: about now, not the least valid one.
+     */
+    uint32_t header_timestamp;
+    /**
+     * The header's nBits.
+     */
+    uint32_t nbits;
+    /**
+     * Anything but 0: clients are told `target`, which must be harder than nBits. What meets nBits is submitted all the same.
+     */
+    uint8_t has_target;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[7];
+    /**
+     * The greatest hash of a block to submit, if has_target.
+     */
+    struct sv2_u256 target;
+} sv2_new_prev_hash;
 
 /**
  * Success.
@@ -4181,6 +4223,23 @@ sv2_status sv2_template_provider_tip_changed(struct sv2_template_provider *provi
                                              struct sv2_time now);
 
 /**
+ * The block before a template of SV2_TEMPLATE_NEXT_HEIGHT was found: it is the tip, and the template is to be worked on. Clients that
+ * have the template are sent SetNewPrevHash alone, the others both messages. As with any other tip, the templates on the one before
+ * begin to expire, and those of other keys are asked for; the full template of this key is sent at once when it is ready.
+ *
+ * Returns SV2_NOT_FOUND if it is no such template, or was replaced by a newer one, SV2_STALE if it is too late for it,
+ * SV2_ERROR_ARGUMENT if nBits or target do not fit.
+ *
+ * # Safety
+ * `provider` is live, `new_prev_hash` is readable.
+ */
+SV2_API
+sv2_status sv2_template_provider_set_new_prev_hash(struct sv2_template_provider *provider,
+                                                   uint64_t template_id,
+                                                   const struct sv2_new_prev_hash *new_prev_hash,
+                                                   struct sv2_time now);
+
+/**
  * The node's state: one of SV2_NODE_READY, which holds until something else is said, SV2_NODE_SYNCING and SV2_NODE_DOWN.
  *
  * While it is not ready, clients stay connected and keep what they have, and no templates are asked for. When it is ready again, all
@@ -4406,6 +4465,8 @@ SV2_API uint32_t sv2_abi_version(void);
      SV2_LIMITS_INIT, SV2_RANDOM_INIT, SV2_LOG_INIT}
 /** A U256 of zero. */
 #define SV2_U256_INIT {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}}
+/** For sv2_new_prev_hash: set all. */
+#define SV2_NEW_PREV_HASH_INIT {SV2_U256_INIT, 0, 0, 0, {0, 0, 0, 0, 0, 0, 0}, SV2_U256_INIT}
 /** For sv2_template: set all that is known. */
 #define SV2_TEMPLATE_INIT \
     {sizeof(sv2_template), 0, 0, 0, 0, SV2_U256_INIT, 0, 0, {0, 0}, SV2_U256_INIT, 0, 0, 0, 0, 0, {NULL, 0}, {NULL, 0}, {NULL, 0}}

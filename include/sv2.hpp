@@ -843,6 +843,11 @@ public:
         return sv2_template_provider_tip_changed(get(), &prev_hash, now);
     }
 
+    /// The block before a template of SV2_TEMPLATE_NEXT_HEIGHT is the tip.
+    Status set_new_prev_hash(std::uint64_t template_id, const sv2_new_prev_hash& new_prev_hash, sv2_time now) & noexcept {
+        return sv2_template_provider_set_new_prev_hash(get(), template_id, &new_prev_hash, now);
+    }
+
     /// Whether the node can make templates: SV2_NODE_READY, SV2_NODE_SYNCING or SV2_NODE_DOWN.
     Status node_state(std::uint32_t state, sv2_time now) & noexcept {
         return sv2_template_provider_node_state(get(), state, now);

@@ -45,6 +45,7 @@ const char* why_refused(std::uint32_t refusal) {
     switch (refusal) {
     case SV2_SOLUTION_UNKNOWN_TEMPLATE: return "its template is not known, or too old";
     case SV2_SOLUTION_HASH_ABOVE_TARGET: return "its hash is above the target";
+    case SV2_SOLUTION_NOT_ACTIVE: return "the block before it was not found yet";
     case SV2_SOLUTION_DUPLICATE: return "it was submitted before";
     default: return "for a reason this program does not know";
     }

@@ -293,6 +293,7 @@ static void functions_of_transactions_and_blocks(void) {
 static void functions_of_template_providers(void) {
     sv2_template_provider_options options = SV2_TEMPLATE_PROVIDER_OPTIONS_INIT;
     sv2_template node_template = SV2_TEMPLATE_INIT;
+    sv2_new_prev_hash new_prev_hash = SV2_NEW_PREV_HASH_INIT;
     sv2_template_provider* provider;
     sv2_template_event event;
     sv2_solution solution;
@@ -317,6 +318,7 @@ static void functions_of_template_providers(void) {
     RETURNS(SV2_ERROR_NULL, sv2_template_provider_sent(NULL, 1, 0, at_start));
     RETURNS(SV2_ERROR_NULL, sv2_template_provider_template_ready(NULL, key, &node_template, at_start, &template_id));
     RETURNS(SV2_ERROR_NULL, sv2_template_provider_tip_changed(NULL, &prev_hash, at_start));
+    RETURNS(SV2_ERROR_NULL, sv2_template_provider_set_new_prev_hash(NULL, 1, &new_prev_hash, at_start));
     RETURNS(SV2_ERROR_NULL, sv2_template_provider_node_state(NULL, SV2_NODE_DOWN, at_start));
     RETURNS(SV2_ERROR_NULL, sv2_template_provider_submit_result(NULL, &prev_hash, SV2_SUBMIT_TAKEN, at_start));
     RETURNS(SV2_ERROR_NULL, sv2_template_provider_transactions_ready(NULL, 1, &no_items, at_start));
@@ -334,6 +336,8 @@ static void functions_of_template_providers(void) {
     LEAVES_ALONE(template_id, SV2_NOT_FOUND,
                  sv2_template_provider_template_ready(provider, key, &node_template, at_start, &template_id));
     RETURNS(SV2_ERROR_NULL, sv2_template_provider_tip_changed(provider, NULL, at_start));
+    RETURNS(SV2_ERROR_NULL, sv2_template_provider_set_new_prev_hash(provider, 1, NULL, at_start));
+    RETURNS(SV2_NOT_FOUND, sv2_template_provider_set_new_prev_hash(provider, 1, &new_prev_hash, at_start));
     RETURNS(SV2_ERROR_NULL, sv2_template_provider_submit_result(provider, NULL, SV2_SUBMIT_TAKEN, at_start));
     RETURNS(SV2_ERROR_ARGUMENT, sv2_template_provider_submit_result(provider, &prev_hash, 7, at_start));
     RETURNS(SV2_ERROR_ARGUMENT, sv2_template_provider_node_state(provider, 7, at_start));

@@ -18,8 +18,8 @@ pub use client::TemplateClient;
 pub use coinbase::SubmittedSolution;
 pub use log::Level;
 pub use provider::{
-    CloseReason, ConnectionId, Event, NodeState, Provider, ProviderError, ProviderOptions, Solution, SolutionRefusal,
-    SubmitResult, Template, TemplateError, TemplateKind,
+    CloseReason, ConnectionId, Event, NewPrevHash, NodeState, Provider, ProviderError, ProviderOptions, Solution,
+    SolutionRefusal, SubmitResult, Template, TemplateError, TemplateKind,
 };
 
 /// The only version of the protocol (spec 3.6.1).

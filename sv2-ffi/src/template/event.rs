@@ -40,6 +40,8 @@ pub const SV2_SOLUTION_UNKNOWN_TEMPLATE: u32 = 1;
 pub const SV2_SOLUTION_HASH_ABOVE_TARGET: u32 = 2;
 /// The same block with the same coinbase was submitted before.
 pub const SV2_SOLUTION_DUPLICATE: u32 = 3;
+/// The template is for the next height, and the block before it was not found yet.
+pub const SV2_SOLUTION_NOT_ACTIVE: u32 = 4;
 
 /// A block found on a template, without the template's transactions: sv2_block_assemble puts the block together.
 #[repr(C)]
@@ -101,7 +103,7 @@ pub struct sv2_solution_refused {
     pub template_id: u64,
     /// Why: one of SV2_SOLUTION_*.
     pub refusal: u32,
-    /// The header's hash; zero if the template is unknown.
+    /// The header's hash; zero if the template is unknown or not active.
     pub block_hash: sv2_u256,
 }
 
@@ -210,6 +212,7 @@ impl Lent {
             Event::SolutionRefused { connection, template_id, refusal } => {
                 let (refusal, bytes) = match refusal {
                     SolutionRefusal::UnknownTemplate => (SV2_SOLUTION_UNKNOWN_TEMPLATE, [0; 32]),
+                    SolutionRefusal::NotActive => (SV2_SOLUTION_NOT_ACTIVE, [0; 32]),
                     SolutionRefusal::HashAboveTarget { block_hash } => (SV2_SOLUTION_HASH_ABOVE_TARGET, block_hash),
                     SolutionRefusal::Duplicate { block_hash } => (SV2_SOLUTION_DUPLICATE, block_hash),
                 };

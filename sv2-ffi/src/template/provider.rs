@@ -227,6 +227,26 @@ pub unsafe extern "C" fn sv2_template_provider_tip_changed(
     unsafe { call(provider, body) }
 }
 
+/// The block before a template of SV2_TEMPLATE_NEXT_HEIGHT was found: it is the tip, and the template is to be worked on. Clients that
+/// have the template are sent SetNewPrevHash alone, the others both messages. As with any other tip, the templates on the one before
+/// begin to expire, and those of other keys are asked for; the full template of this key is sent at once when it is ready.
+///
+/// Returns SV2_NOT_FOUND if it is no such template, or was replaced by a newer one, SV2_STALE if it is too late for it,
+/// SV2_ERROR_ARGUMENT if nBits or target do not fit.
+///
+/// # Safety
+/// `provider` is live, `new_prev_hash` is readable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sv2_template_provider_set_new_prev_hash(
+    provider: *mut sv2_template_provider,
+    template_id: u64,
+    new_prev_hash: *const sv2_new_prev_hash,
+    now: sv2_time,
+) -> sv2_status {
+    let Some(new_prev_hash) = (unsafe { new_prev_hash.as_ref() }) else { return SV2_ERROR_NULL };
+    unsafe { call(provider, |this| this.set_new_prev_hash(template_id, (*new_prev_hash).into(), now.into())) }
+}
+
 /// The node's state: one of SV2_NODE_READY, which holds until something else is said, SV2_NODE_SYNCING and SV2_NODE_DOWN.
 ///
 /// While it is not ready, clients stay connected and keep what they have, and no templates are asked for. When it is ready again, all
@@ -410,7 +430,9 @@ unsafe fn call(
         Err(error) => {
             this.error.set(error);
             match error {
-                ProviderError::UnknownConnection | ProviderError::UnknownKey => SV2_NOT_FOUND,
+                ProviderError::UnknownConnection | ProviderError::UnknownKey | ProviderError::UnknownTemplate => {
+                    SV2_NOT_FOUND
+                }
                 ProviderError::TooManyClients | ProviderError::TooManyFromAddress => SV2_ERROR_TOO_MANY,
                 ProviderError::StaleTemplate => SV2_STALE,
                 ProviderError::ConnectionExists

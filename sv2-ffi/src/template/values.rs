@@ -5,7 +5,9 @@ use std::ffi::c_char;
 use libc::{c_int, c_void};
 use std::net::IpAddr;
 use sv2_core::bitcoin::Target;
-use sv2_core::template::{ConstraintKey, NodeState, ProviderOptions, SubmitResult, Template, TemplateKind};
+use sv2_core::template::{
+    ConstraintKey, NewPrevHash, NodeState, ProviderOptions, SubmitResult, Template, TemplateKind,
+};
 
 use crate::noise::sv2_identity;
 use crate::options::{Options, sv2_limits, sv2_random};
@@ -89,11 +91,16 @@ pub const SV2_TEMPLATE_FULL: u8 = 0;
 /// Something to work on until the full template is there, as one without transactions at the very moment of a new tip. The first
 /// full one follows it at once, whatever it is worth.
 pub const SV2_TEMPLATE_PROVISIONAL: u8 = 1;
+/// For the height after the next block: prev_hash, header_timestamp, nbits and target are not known and count for nothing until
+/// sv2_template_provider_set_new_prev_hash says them. Clients have it by then, so that the change of tip takes one short message. It
+/// leaves clients with what they have; a newer one for the same key replaces it.
+pub const SV2_TEMPLATE_NEXT_HEIGHT: u8 = 2;
 
 fn template_kind(kind: u8) -> Result<TemplateKind, sv2_status> {
     match kind {
         SV2_TEMPLATE_FULL => Ok(TemplateKind::Full),
         SV2_TEMPLATE_PROVISIONAL => Ok(TemplateKind::Provisional),
+        SV2_TEMPLATE_NEXT_HEIGHT => Ok(TemplateKind::NextHeight),
         _ => Err(SV2_ERROR_ARGUMENT),
     }
 }
@@ -251,7 +258,7 @@ pub struct sv2_template {
     pub prev_hash: sv2_u256,
     /// Anything but 0: clients are told `target`, which must be harder than nBits. What meets nBits is submitted all the same.
     pub has_target: u8,
-    /// Whether another template on the same tip is about to follow: SV2_TEMPLATE_FULL or SV2_TEMPLATE_PROVISIONAL.
+    /// What the template is to its clients: SV2_TEMPLATE_FULL, SV2_TEMPLATE_PROVISIONAL or SV2_TEMPLATE_NEXT_HEIGHT.
     pub kind: u8,
     /// Zero.
     pub reserved: [u8; 2],
@@ -303,6 +310,32 @@ impl sv2_template {
                 node_handle: self.node_handle,
             }
         })
+    }
+}
+
+/// What a template for the next height waits for: what SetNewPrevHash says (spec 7.3).
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct sv2_new_prev_hash {
+    /// The tip: hash of the previous block.
+    pub prev_hash: sv2_u256,
+    /// The header's nTime to start with: about now, not the least valid one.
+    pub header_timestamp: u32,
+    /// The header's nBits.
+    pub nbits: u32,
+    /// Anything but 0: clients are told `target`, which must be harder than nBits. What meets nBits is submitted all the same.
+    pub has_target: u8,
+    /// Zero.
+    pub reserved: [u8; 7],
+    /// The greatest hash of a block to submit, if has_target.
+    pub target: sv2_u256,
+}
+
+impl From<sv2_new_prev_hash> for NewPrevHash {
+    fn from(new_prev_hash: sv2_new_prev_hash) -> Self {
+        let sv2_new_prev_hash { prev_hash, header_timestamp, nbits, has_target, target, .. } = new_prev_hash;
+        let target = (has_target != 0).then_some(Target(target.bytes));
+        Self { prev_hash: prev_hash.bytes, header_timestamp, nbits, target }
     }
 }
 

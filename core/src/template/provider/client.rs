@@ -9,7 +9,8 @@ use super::ProviderOptions;
 use super::admission::{Stage, Ticket};
 use super::events::CloseReason;
 use super::pace::Pace;
-use super::templates::{Frames, Templates, Tip};
+use super::templates::Templates;
+use super::work::{Frames, Tip};
 use crate::connection::{Connection, ConnectionError, Role, SendError};
 use crate::frame::Frame;
 use crate::message::{
@@ -33,6 +34,8 @@ pub(super) struct Client {
     pub(super) in_front: bool,
     /// The tip of the last SetNewPrevHash, if it has been the tip since and holds for the next template.
     pub(super) tip: Option<Tip>,
+    /// The template for the next height that it has; 0 if none.
+    pub(super) next: u64,
     /// The last template it was sent; 0 if none.
     pub(super) last_template_id: u64,
     /// How many CoinbaseOutputConstraints it sent since the tip changed.
@@ -114,6 +117,7 @@ impl Client {
             writable: false,
             in_front: false,
             tip: None,
+            next: 0,
             last_template_id: 0,
             constraints: 0,
             since: 0,
@@ -228,7 +232,8 @@ impl Client {
         } else {
             self.connection.send_shared(Arc::clone(&frames.future))?;
             self.connection.send_shared(Arc::clone(&frames.set_new_prev_hash))?;
-            self.tip = Some(*tip);
+            // With that a client gives up other templates with future_template.
+            (self.tip, self.next) = (Some(*tip), 0);
         }
         self.last_template_id = id;
         Ok(())

@@ -117,7 +117,8 @@ impl Provider {
         if let Some(state) = self.keys.remove_unused(&key) {
             self.events.cancel_want(key);
             self.events.push(Event::DropTemplate { key });
-            self.supersede(state.current);
+            self.supersede(state.current.map(|current| current.id));
+            self.supersede(state.next.map(|next| next.id));
         }
     }
 

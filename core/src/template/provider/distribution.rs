@@ -3,13 +3,16 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::client::Client;
 use super::connections::announce_template;
 use super::events::Event;
 use super::keys::{Announced, Current};
-use super::templates::{Stored, Transactions, Work};
+use super::templates::{Stored, Transactions};
+use super::work::Work;
 use super::{NodeState, Provider};
 use crate::Time;
 use crate::bitcoin::Hash;
+use crate::connection::SendError;
 use crate::frame::FrameError;
 use crate::message::error_code;
 use crate::template::ConstraintKey;
@@ -27,16 +30,16 @@ impl Provider {
         let (id, frames) = self.templates.issue(key, work, first_id, now)?;
         let before =
             self.keys.get_mut(&key).and_then(|key| key.current.replace(Current { id, tip, value, kind, frames }));
-        self.supersede(before);
+        self.supersede(before.map(|before| before.id));
         Ok(id)
     }
 
     /// A template is not the current one any more. If no client has it, nobody needs it.
-    pub(super) fn supersede(&mut self, before: Option<Current>) {
+    pub(super) fn supersede(&mut self, before: Option<u64>) {
         let Some(before) = before else { return };
-        if self.templates.get(before.id).is_some_and(|stored| !stored.handed_out) {
-            if let Some(stored) = self.templates.remove(before.id) {
-                self.retire(before.id, stored);
+        if self.templates.get(before).is_some_and(|stored| !stored.handed_out) {
+            if let Some(stored) = self.templates.remove(before) {
+                self.retire(before, stored);
             }
         }
     }
@@ -57,9 +60,10 @@ impl Provider {
         let mut superseded = Vec::new();
         for (key, state) in self.keys.iter_mut() {
             state.announced = None;
+            state.sent_ahead = 0;
             state.asked = state.current.as_ref().is_some_and(|current| current.tip.prev_hash == prev_hash);
             if !state.asked {
-                superseded.extend(state.current.take());
+                superseded.extend(state.current.take().map(|current| current.id));
                 self.events.cancel_want(*key);
                 if is_ready {
                     state.asked = true;
@@ -77,6 +81,10 @@ impl Provider {
         let Some(state) = self.keys.get_mut(&key) else { return };
         state.asked = true;
         let update = state.update_due_at(&self.options).is_some_and(|at| at <= now.monotonic_ms);
+        if let Some(overtaken) = state.overtaken().filter(|_| update) {
+            self.reissue(key, overtaken, now);
+        }
+        let Some(state) = self.keys.get_mut(&key) else { return };
         let Some(Current { id: template_id, tip, value, kind, frames }) = &state.current else { return };
         let (template_id, tip) = (*template_id, *tip);
         if update || state.announced.is_none_or(|announced| announced.tip != tip) {
@@ -84,26 +92,37 @@ impl Provider {
                 Some(Announced { id: template_id, tip, value: *value, kind: *kind, at: now.monotonic_ms });
             state.renew = false;
         }
-        let (mut handed_out, mut failed) = (false, Vec::new());
-        for (id, client) in self.clients.iter_mut() {
+        let frames = frames.clone();
+        let handed_out = self.send_each(key, |client| {
             let wants = client.tip != Some(tip) || update && client.last_template_id != template_id;
-            if client.key() != Some(key) || !wants {
-                continue;
-            }
-            handed_out = true;
-            match client.send_template(template_id, &tip, frames) {
-                Ok(()) => announce_template(id, client, &mut self.events),
-                Err(error) => failed.push((id, error)),
-            }
-        }
+            wants.then(|| client.send_template(template_id, &tip, &frames))
+        });
         if handed_out {
             self.templates.mark_handed_out(template_id);
+        }
+        self.sweep_later(now);
+    }
+
+    /// Sends something to the clients of a key; whether it was sent to any.
+    pub(super) fn send_each(
+        &mut self,
+        key: ConstraintKey,
+        mut send: impl FnMut(&mut Client) -> Option<Result<(), SendError>>,
+    ) -> bool {
+        let (mut any, mut failed) = (false, Vec::new());
+        for (id, client) in self.clients.iter_mut().filter(|(_, client)| client.key() == Some(key)) {
+            match send(client) {
+                None => continue,
+                Some(Ok(())) => announce_template(id, client, &mut self.events),
+                Some(Err(error)) => failed.push((id, error)),
+            }
+            any = true;
         }
         for (id, error) in failed {
             self.after_send(id, Err(error));
             self.close_if_flushed(id);
         }
-        self.sweep_later(now);
+        any
     }
 
     /// Time has passed, as every input says.
@@ -120,6 +139,9 @@ impl Provider {
             for id in waiting {
                 self.refuse_waiting(*id, template_id, error_code::STALE_TEMPLATE_ID);
             }
+        }
+        if let Some(state) = self.keys.get_mut(&stored.key).filter(|_| !stored.work.is_active) {
+            state.next.take_if(|next| next.id == template_id);
         }
         // The same template may have been issued a second time, for a client that came to the key later.
         if Arc::strong_count(&stored.work) == 1 {

@@ -124,6 +124,8 @@ pub struct Solution {
 pub enum SolutionRefusal {
     /// The template was never given out, or its tip has been gone for too long.
     UnknownTemplate,
+    /// The template is for the next height, and the block before it was not found yet.
+    NotActive,
     /// The hash does not meet nBits: no network accepts it.
     HashAboveTarget {
         /// The header's hash.

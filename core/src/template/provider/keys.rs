@@ -1,9 +1,11 @@
 //! The constraint keys in use: for each, the template that its clients share, and for some time the next client.
 
 use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
 
 use super::ProviderOptions;
-use super::templates::{Frames, TemplateKind, Tip};
+use super::work::{Frames, TemplateKind, Tip};
+use crate::bitcoin::Hash;
 use crate::template::ConstraintKey;
 
 /// How much more than it needs a client may be made to leave free: 1 % of a block, in weight units.
@@ -41,6 +43,10 @@ pub(super) struct Key {
     pub(super) renew: bool,
     /// The best template on the present tip.
     pub(super) current: Option<Current>,
+    /// The template for the next height.
+    pub(super) next: Option<Next>,
+    /// How many of these were sent since the tip changed.
+    pub(super) sent_ahead: u32,
     /// What was last sent to all clients.
     pub(super) announced: Option<Announced>,
 }
@@ -56,6 +62,18 @@ pub(super) struct Current {
     pub(super) frames: Frames,
 }
 
+/// A template for the next height, not active yet.
+#[derive(Clone, Debug)]
+pub(super) struct Next {
+    pub(super) id: u64,
+    /// The tip when it came.
+    pub(super) present: Hash,
+    /// Whether clients are sent it before its SetNewPrevHash.
+    pub(super) is_sent: bool,
+    /// NewTemplate.
+    pub(super) frame: Arc<[u8]>,
+}
+
 /// What is remembered of a template that was sent to all clients of a key.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Announced {
@@ -68,6 +86,12 @@ pub(super) struct Announced {
 }
 
 impl Key {
+    /// The current template, if clients have one for the next height with a higher id: then it needs a new one.
+    pub(super) fn overtaken(&self) -> Option<u64> {
+        let (current, next) = (self.current.as_ref()?, self.next.as_ref()?);
+        (next.id > current.id).then_some(current.id)
+    }
+
     /// When the current template is to be sent to clients that have an older one on the same tip, in monotonic
     /// milliseconds. `None` if it is not worth it.
     pub(super) fn update_due_at(&self, options: &ProviderOptions) -> Option<u64> {

@@ -7,6 +7,7 @@ mod connections;
 mod distribution;
 mod events;
 mod keys;
+mod next_height;
 mod node;
 mod options;
 mod pace;
@@ -14,6 +15,7 @@ mod requests;
 mod solution;
 mod templates;
 mod transactions;
+mod work;
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
@@ -34,12 +36,14 @@ use clients::Clients;
 use events::Events;
 pub use events::{CloseReason, Event, Solution, SolutionRefusal};
 use keys::{Key, Keys};
+pub use next_height::NewPrevHash;
 pub use node::{NodeState, SubmitResult};
 pub use options::ProviderOptions;
 use pace::Rate;
 use solution::Solved;
-pub use templates::{Template, TemplateError, TemplateKind};
-use templates::{Templates, Work};
+use templates::Templates;
+use work::Work;
+pub use work::{Template, TemplateError, TemplateKind};
 
 /// The host's name for a connection. It can be used again once the connection is closed.
 pub type ConnectionId = u64;
@@ -55,18 +59,19 @@ pub type ConnectionId = u64;
 /// ```text
 ///   sockets: connect, receive, sent, disconnect ─▶ ┌──────────┐ ─▶ Writable, Close
 ///      node: node_state, template_ready,           │ Provider │ ─▶ SubmitBlock, WantTemplate, WantTransactions,
-///            tip_changed, transactions_ready,      │          │    DropTemplate, TemplateExpired, BlockAccepted
-///            submit_result                      ─▶ │          │
+///            tip_changed, set_new_prev_hash,       │          │    DropTemplate, TemplateExpired, BlockAccepted
+///            transactions_ready, submit_result  ─▶ │          │
 ///     timer: tick                               ─▶ └──────────┘ ─▶ next_deadline
 /// ```
 ///
 /// **Templates.** Clients that need the same room share a template: the host makes one for each [`ConstraintKey`] that it is
 /// asked for. On a new tip, and when it has just said what it needs, a client gets a NewTemplate with future_template
-/// followed by SetNewPrevHash; on the same tip, a NewTemplate without, when the fees rose enough. Templates can be solved and
-/// asked about until [`ProviderOptions::template_lifetime_ms`] after their tip is gone.
+/// followed by SetNewPrevHash; on the same tip, a NewTemplate without, when the fees rose enough. A host that can foresee what
+/// follows the next block hands over a [`TemplateKind::NextHeight`] beforehand. Templates can be solved and asked about until [`ProviderOptions::template_lifetime_ms`] after their tip is gone.
 ///
-/// **Bounds.** What a peer does costs a bounded amount of memory, set by [`ProviderOptions`]; a client that breaks a rule, or
-/// does not read what it is sent, is closed with a [`CloseReason`]. Messages that are unknown, or meant for somebody else, are
+/// **Bounds.** What a peer does costs a bounded amount of memory, set by [`ProviderOptions`]; a client that breaks a rule, sends
+/// too much, or does not read what it is sent, is closed with a [`CloseReason`]. Nobody is kept out by connections that are not
+/// served: they give way. A client that reads its transactions slowly costs one piece of them beside the copy that all share. Messages that are unknown, or meant for somebody else, are
 /// ignored.
 pub struct Provider {
     options: ProviderOptions,
@@ -105,6 +110,8 @@ pub enum ProviderError {
     /// The template is on a tip that was followed by another one, or that was not announced. Another is on its way, or was
     /// asked for.
     StaleTemplate,
+    /// No template for the next height has this id.
+    UnknownTemplate,
     /// The template cannot be served.
     Template(TemplateError),
     /// The transactions do not fit into a message.
@@ -121,6 +128,7 @@ impl fmt::Display for ProviderError {
             Self::NotInOutput => f.write_str("more was sent than there was to send"),
             Self::UnknownKey => f.write_str("nobody needs a template with these constraints"),
             Self::StaleTemplate => f.write_str("the template is on a tip that is gone"),
+            Self::UnknownTemplate => f.write_str("there is no such template for the next height"),
             Self::Template(error) => error.fmt(f),
             Self::Transactions(error) => error.fmt(f),
         }
@@ -273,6 +281,9 @@ impl Provider {
         self.expire_templates(now);
         if self.keys.get(&key).is_none() {
             return Err(ProviderError::UnknownKey);
+        }
+        if template.kind == TemplateKind::NextHeight {
+            return self.next_height_ready(key, template, now);
         }
         let work = Arc::new(Work::new(template).map_err(ProviderError::Template)?);
         if self.templates.is_stale(&work) {

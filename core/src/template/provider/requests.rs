@@ -128,10 +128,11 @@ impl Provider {
         let sent = client.send_template(template_id, &current.tip, &current.frames);
         self.templates.mark_handed_out(template_id);
         self.after_send(id, sent);
+        self.send_next(id, key);
     }
 
     /// Gives the current template of a key another id.
-    fn reissue(&mut self, key: ConstraintKey, template_id: u64, now: Time) {
+    pub(super) fn reissue(&mut self, key: ConstraintKey, template_id: u64, now: Time) {
         let Some(stored) = self.templates.get(template_id) else { return };
         let (work, first_id) = (Arc::clone(&stored.work), stored.first_id);
         // It was encoded before, so this does not fail.
@@ -160,6 +161,7 @@ impl Provider {
     fn submit(&mut self, connection: ConnectionId, submitted: SubmittedSolution) {
         let template_id = submitted.template_id;
         let solution = match self.templates.get(template_id) {
+            Some(stored) if !stored.work.is_active => Err(SolutionRefusal::NotActive),
             Some(stored) => solve(connection, &stored.work, submitted),
             None => Err(SolutionRefusal::UnknownTemplate),
         };

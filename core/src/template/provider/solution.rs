@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::ConnectionId;
 use super::SubmitResult;
 use super::events::{Event, Solution, SolutionRefusal};
-use super::templates::Work;
+use super::work::Work;
 use crate::bitcoin::{Hash, Header, Transaction, has_witness, restore_witness, root_from_path, sha256d, strip_witness};
 use crate::template::SubmittedSolution;
 use crate::template::coinbase::WITNESS_RESERVED_VALUE;

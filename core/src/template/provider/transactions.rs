@@ -4,7 +4,8 @@
 use alloc::sync::Arc;
 
 use super::events::{CloseReason, Event};
-use super::templates::{Transactions, transactions_frame};
+use super::templates::Transactions;
+use super::work::transactions_frame;
 use super::{ConnectionId, NodeState, Provider, ProviderError};
 use crate::Time;
 use crate::message::{RequestTransactionDataError, error_code};
