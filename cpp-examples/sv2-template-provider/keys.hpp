@@ -1,4 +1,4 @@
-// The provider's keys: two files of 32 bytes in the data directory.
+// The provider's keys: two files in the data directory, where sv2-tp has them and as it writes them.
 #pragma once
 
 #include <filesystem>
@@ -14,9 +14,12 @@ struct Keys {
 
     // Reads both keys, or makes those that are missing. A file that is there but holds no key is an error and never
     // replaced: clients would not recognise the provider any more. Nothing, with a sentence in `error`, if it fails.
-    static std::optional<Keys> open(const std::filesystem::path& datadir, std::string& error);
+    // `notice` says what should be looked at even so: a file that others could read, and that now is its owner's.
+    //
+    // A file is a byte of 0 or 1, which sv2-tp writes first and which means nothing here, and the 32 bytes of the key;
+    // the 32 bytes alone are read too.
+    static std::optional<Keys> open(const std::filesystem::path& directory, std::string& error, std::string& notice);
 
-    // An identity with a certificate that begins an hour ago, for clients whose clock is late, and ends in 30 days.
-    sv2::Result<sv2::Identity> identity(std::chrono::sys_seconds now) const;
-    static constexpr std::chrono::days validity{30};
+    // An identity with a certificate that begins an hour ago, for clients whose clock is late.
+    sv2::Result<sv2::Identity> identity(std::chrono::sys_seconds now, std::chrono::seconds validity) const;
 };

@@ -1,10 +1,19 @@
-// sv2-template-provider: a Stratum V2 template provider with an embedded regtest chain.
+// sv2-template-provider: a Stratum V2 template provider, on a Bitcoin node or on an embedded regtest chain.
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <exception>
+#include <fstream>
 #include <string>
 #include <vector>
 
+#include "files.hpp"
+#include "log.hpp"
+#include "node_of.hpp"
 #include "server.hpp"
 
 namespace {
@@ -14,11 +23,13 @@ int complain(const std::string& sentence) {
     return 1;
 }
 
-void log_warning(void*, int level, const char* text, std::size_t len) noexcept {
-    if (level <= SV2_LOG_WARNING) say({text, len});
+void log_engine(void*, int level, const char* text, std::size_t len) noexcept {
+    const Level as = level <= SV2_LOG_ERROR     ? Level::error
+                     : level == SV2_LOG_WARNING ? Level::warning
+                     : level == SV2_LOG_INFO    ? Level::info
+                                                : Level::debug;
+    log_line(as, Category::sv2, {text, len});
 }
-
-void log_all(void*, int, const char* text, std::size_t len) noexcept { say({text, len}); }
 
 sv2_template_provider_options engine_options(const Options& options) {
     sv2_template_provider_options engine = sv2::template_provider_options();
@@ -26,43 +37,101 @@ sv2_template_provider_options engine_options(const Options& options) {
     engine.fee_threshold_sat = std::max<std::uint64_t>(options.fee_delta, 1);
     const auto interval = std::chrono::duration_cast<std::chrono::milliseconds>(options.template_interval).count();
     engine.update_interval_ms = std::max<std::uint64_t>(static_cast<std::uint64_t>(interval), 1);
-    engine.log.write = options.debug ? log_all : log_warning;
+    const Limits& limits = options.limits;
+    engine.max_clients = limits.clients;
+    engine.max_clients_per_address = limits.clients_per_address;
+    engine.max_handshakes = limits.handshakes;
+    engine.max_handshakes_per_address = limits.handshakes_per_address;
+    engine.max_connections_per_minute = limits.connections_per_minute;
+    engine.max_requests_per_second = limits.requests_per_second;
+    engine.count_loopback = limits.count_loopback;
+    engine.log.write = log_engine;
     return engine;
 }
 
+// A file with the process's id, which goes when the program ends.
+class PidFile {
+public:
+    PidFile() = default;
+    PidFile(const PidFile&) = delete;
+    PidFile& operator=(const PidFile&) = delete;
+    ~PidFile() {
+        if (!path_.empty()) ::unlink(path_.c_str());
+    }
+
+    [[nodiscard]] std::string write(const std::filesystem::path& path) {
+        if (path.empty()) return {};
+        std::ofstream file{path};
+        file << ::getpid() << '\n' << std::flush;
+        if (!file) return because(path, "write");
+        path_ = path;
+        return {};
+    }
+
+private:
+    std::filesystem::path path_;
+};
+
+void mention(const Solutions& solutions) {
+    for (const Solutions::Unconfirmed& block : solutions.unconfirmed()) {
+        const std::string path = solutions.block_path(block.block_hash).string();
+        log_warning("block " + block.block_hash + " for height " + std::to_string(block.height) + " was found at " +
+                    std::to_string(block.found_at) + " (unix time), and not seen accepted before the end of that run; " +
+                    (block.whole ? "to hand it in again: bitcoin-cli -stdin submitblock < " + path
+                                 : "its header and coinbase are in sv2_solutions"));
+    }
+}
+
+std::string announce(const Options& options, const Keys& keys, std::uint16_t port) {
+    const std::string host = options.bind.find(':') == std::string::npos ? options.bind : "[" + options.bind + "]";
+    const std::string address = host + ":" + std::to_string(port);
+    if (options.plaintext) {
+        log_info("listening on " + address + " WITHOUT ENCRYPTION");
+        return {};
+    }
+    const auto authority = sv2::AuthorityKey::of(keys.authority);
+    if (!authority) return authority.status().message();
+    const auto text = authority->to_text();
+    if (!text) return text.status().message();
+    log_info("Template Provider authority key: " + *text);
+    log_info("listening on stratum2+tcp://" + address + "/" + *text);
+    return {};
+}
+
 int run(const Options& options) {
-    std::string error;
-    const auto chain = host::RegtestChain::open(options.datadir, error);
-    if (!chain) return complain(error);
-    if (!chain->notice().empty()) say(chain->notice());
-    chain->add_transactions(options.mempool);
+    if (const std::string why = why_no_node(options); !why.empty()) return complain(why);
+    ::umask(S_IRWXG | S_IRWXO);  // what is written here is nobody else's
+    std::error_code failure;
+    std::filesystem::create_directories(options.directory, failure);
+    if (failure) return complain("Cannot create " + options.directory.string() + ": " + failure.message() + ".");
+    std::string error = open_log(options.log);
+    if (!error.empty()) return complain(error);
+    PidFile pid_file;
+    if (error = pid_file.write(options.pid_file); !error.empty()) return complain(error);
+    log_info("sv2-template-provider " SV2_VERSION " on the network " + std::string{options.network->name} +
+             ", data directory " + options.directory.string());
+    for (const std::string& notice : options.notices) log_info(notice);
 
-    const auto keys = Keys::open(options.datadir, error);
+    const auto solutions = Solutions::open(options.directory, error);
+    if (!solutions) return complain(error);
+    std::string notice;
+    const auto keys = Keys::open(options.directory, error, notice);
     if (!keys) return complain(error);
-    const auto now = std::chrono::time_point_cast<std::chrono::seconds>(std::chrono::system_clock::now());
-    auto identity = keys->identity(now);
-    const auto authority = sv2::AuthorityKey::of(keys->authority);
-    if (!identity || !authority) return complain(std::string{"Cannot make a certificate: "} + identity.status().message());
-
+    if (!notice.empty()) log_warning(notice);
+    auto identity = keys->identity(std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()),
+                                   options.certificate_validity);
+    if (!identity) return complain(std::string{"Cannot make a certificate: "} + identity.status().message());
     auto provider = options.plaintext ? sv2::TemplateProvider::plaintext(engine_options(options))
                                       : sv2::TemplateProvider::create(*identity, engine_options(options));
     if (!provider) return complain(provider.status().message());
 
-    Server server{options, *chain, *keys, *std::move(provider)};
+    asio::io_context context{1};
+    const auto node = node_of(options, context, error);
+    if (!node) return complain(error);
+    Server server{context, options, *keys, *node, *solutions, *std::move(provider)};
     if (error = server.listen(); !error.empty()) return complain(error);
-
-    const std::string host = options.bind.find(':') == std::string::npos ? options.bind : "[" + options.bind + "]";
-    const std::string address = host + ":" + std::to_string(server.port());
-    say("regtest chain at height " + std::to_string(chain->height()) + ", " + std::to_string(chain->mempool_size()) +
-        " transactions in the mempool");
-    if (options.plaintext) {
-        say("listening on " + address + " WITHOUT ENCRYPTION");
-    } else {
-        const auto text = authority->to_text();
-        if (!text) return complain(text.status().message());
-        say("Template Provider authority key: " + *text);
-        say("listening on stratum2+tcp://" + address + "/" + *text);
-    }
+    if (error = announce(options, *keys, server.port()); !error.empty()) return complain(error);
+    mention(*solutions);
     return server.run() ? 0 : 1;
 }
 

@@ -1,35 +1,17 @@
 #include "server.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
-#include <ctime>
+#include <memory>
 #include <utility>
-#include <vector>
+
+#include "log.hpp"
 
 using asio::ip::tcp;
+using std::chrono::steady_clock;
 using std::chrono::system_clock;
 
 namespace {
-
-// The chain's template in the engine's words. It borrows from `of`.
-sv2_template for_engine(const host::Template& of, std::uint64_t handle) {
-    sv2_template t = sv2::make_template();
-    t.node_handle = handle;
-    t.version = of.version;
-    t.header_timestamp = of.time;
-    t.nbits = of.nbits;
-    t.prev_hash = of.prev_hash;
-    t.coinbase_tx_version = of.coinbase_tx_version;
-    t.coinbase_tx_input_sequence = of.coinbase_tx_input_sequence;
-    t.coinbase_tx_locktime = of.coinbase_tx_locktime;
-    t.coinbase_tx_outputs_count = of.coinbase_tx_outputs_count;
-    t.coinbase_tx_value_remaining = of.coinbase_tx_value_remaining;
-    t.coinbase_prefix = sv2::bytes(of.coinbase_prefix);
-    t.coinbase_tx_outputs = sv2::bytes(of.coinbase_tx_outputs);
-    t.merkle_path = sv2::list(of.merkle_path);
-    return t;
-}
 
 sv2_address for_engine(const asio::ip::address& of) {
     sv2_address address{};
@@ -40,6 +22,8 @@ sv2_address for_engine(const asio::ip::address& of) {
     of.is_v4() ? set(of.to_v4().to_bytes()) : set(of.to_v6().to_bytes());
     return address;
 }
+
+bool is(const sv2_u256& a, const sv2_u256& b) { return std::ranges::equal(a.bytes, b.bytes); }
 
 const char* why_refused(std::uint32_t refusal) {
     switch (refusal) {
@@ -53,17 +37,10 @@ const char* why_refused(std::uint32_t refusal) {
 
 }  // namespace
 
-void say(std::string_view line) noexcept {
-    const std::time_t now = std::time(nullptr);
-    char when[32];
-    std::strftime(when, sizeof when, "%H:%M:%S", std::gmtime(&now));
-    std::printf("%s %.*s\n", when, static_cast<int>(line.size()), line.data());
-    std::fflush(stdout);
-}
-
-Server::Server(const Options& options, host::RegtestChain& chain, const Keys& keys, sv2::TemplateProvider provider)
-    : options_(options), chain_(chain), keys_(keys), provider_(std::move(provider)),
-      renewed_(std::chrono::floor<std::chrono::seconds>(system_clock::now())) {}
+Server::Server(asio::io_context& context, const Options& options, const Keys& keys, Node& node, Solutions& solutions,
+               sv2::TemplateProvider provider)
+    : context_(context), options_(options), keys_(keys), node_(node), solutions_(solutions),
+      provider_(std::move(provider)), renewed_(std::chrono::floor<std::chrono::seconds>(system_clock::now())) {}
 
 std::string Server::listen() {
     asio::error_code error;
@@ -84,11 +61,17 @@ std::string Server::listen() {
 bool Server::run() {
     signals_.async_wait([this](asio::error_code error, int) {
         if (error) return;
-        say("shutting down");
+        log_info("shutting down");
         context_.stop();
     });
+    node_.start(provider_, {
+                               .engine_changed = [this] { drain(); },
+                               .block_ready = [this](const sv2_u256& block_hash, sv2::Bytes block) {
+                                   solutions_.whole(block_hash, block);
+                               },
+                               .failed = [this](const std::string& why) { fail(why); },
+                           });
     accept();
-    grow_mempool();
     renew_identity();
     drain();
     context_.run();
@@ -97,16 +80,20 @@ bool Server::run() {
 
 void Server::say_of_peers(const std::string& line) {
     constexpr unsigned lines_per_second = 20;
-    const auto now = std::chrono::steady_clock::now();
+    const auto now = steady_clock::now();
     if (now - lines_since_ >= std::chrono::seconds{1}) {
-        if (lines_ > lines_per_second) say(std::to_string(lines_ - lines_per_second) + " more lines about clients are left out");
+        if (lines_ > lines_per_second) {
+            log_info(std::to_string(lines_ - lines_per_second) + " more lines about clients are left out");
+        }
         lines_since_ = now;
         lines_ = 0;
     }
-    if (++lines_ <= lines_per_second) say(line);
+    if (++lines_ <= lines_per_second) log_info(line);
 }
 
 void Server::fail(const std::string& why) {
+    if (failed_) return;
+    log_error(why);
     std::fprintf(stderr, "sv2-template-provider: %s\n", why.c_str());
     failed_ = true;
     context_.stop();
@@ -119,26 +106,34 @@ void Server::accept() {
         if (error == asio::error::operation_aborted) return;
         if (error) {
             // Out of descriptors, for example: that may pass, and trying again at once would only burn a core.
-            say("cannot accept a connection: " + error.message());
+            log_warning("cannot accept a connection: " + error.message(), Category::net);
             auto pause = std::make_shared<asio::steady_timer>(context_, std::chrono::seconds{1});
             pause->async_wait([this, pause](asio::error_code) { accept(); });
             return;
         }
-        asio::error_code ignored;
-        socket.non_blocking(true, ignored);
-        socket.set_option(tcp::no_delay{true}, ignored);
-        const tcp::endpoint remote = socket.remote_endpoint(ignored);
-        const Id id = next_id_++;
-        if (const sv2::Status status = provider_.connect(id, for_engine(remote.address()), sv2::now()); !status.ok()) {
-            say_of_peers("refused " + remote.address().to_string() + ": " + provider_.error());
-        } else {
-            clients_.emplace(id, Client{std::move(socket), remote.address().to_string() + ":" + std::to_string(remote.port())});
-            say_of_peers("client " + std::to_string(id) + " connected from " + clients_.at(id).address);
-            read(id);
-        }
+        admit(std::move(socket));
         drain();
         accept();
     });
+}
+
+void Server::admit(tcp::socket socket) {
+    asio::error_code ignored;
+    socket.non_blocking(true, ignored);
+    socket.set_option(tcp::no_delay{true}, ignored);
+    const tcp::endpoint remote = socket.remote_endpoint(ignored);
+    const std::string from = options_.log_addresses ? " from " + remote.address().to_string() : "";
+    const bool is_exempt = std::ranges::any_of(
+        options_.limits.exempt, [&](const Subnet& subnet) { return subnet.contains(remote.address()); });
+    const auto address = is_exempt ? std::nullopt : std::optional{for_engine(remote.address())};
+    const Id id = next_id_++;
+    if (const sv2::Status status = provider_.connect(id, address, sv2::now()); !status.ok()) {
+        say_of_peers("a client" + from + " is refused: " + provider_.error());
+        return;
+    }
+    clients_.emplace(id, Client{std::move(socket)});
+    say_of_peers("client " + std::to_string(id) + " connected" + from);
+    read(id);
 }
 
 void Server::read(Id id) {
@@ -200,39 +195,35 @@ void Server::close(Id id, const std::string& reason) {
 // ------------------------------------------------------------------------------------------------------------- the engine
 
 void Server::drain() {
-    while (auto event = provider_.next_event()) {
-        std::visit(sv2::overloaded{
-                       [&](const sv2::SubmitBlock& e) { submit(e.solution); },
-                       [&](const sv2::WantTemplate& e) {
-                           wanted_.insert(e.key);
-                           offer_template(e.key);
-                       },
-                       [&](const sv2::DropTemplate& e) { wanted_.erase(e.key); },
-                       [&](const sv2::TemplateExpired& e) { templates_.erase(e.node_handle); },
-                       [&](const sv2::WantTransactions& e) { give_transactions(e); },
-                       [&](const sv2::Writable& e) { write(e.connection); },
-                       [&](const sv2::Close& e) { close(e.connection, e.reason); },
-                       [&](const sv2::ClientReady& e) {
-                           say_of_peers("client " + std::to_string(e.connection) + " gets templates with " +
-                               std::to_string(e.key.reserved_weight) + " weight units and " + std::to_string(e.key.sigops) +
-                               " sigops reserved");
-                       },
-                       [&](const sv2::BlockAccepted& e) {
-                           say("block " + sv2::to_string(e.block_hash) + " accepted at height " +
-                               std::to_string(chain_.height()));
-                       },
-                       [&](const sv2::SolutionRefused& e) {
-                           say_of_peers("solution for template " + std::to_string(e.template_id) + " of client " +
-                               std::to_string(e.connection) + " refused: " + why_refused(e.refusal));
-                       },
-                   },
-                   *event);
-    }
+    while (const auto event = provider_.next_event()) handle(*event);
     if (provider_.failed()) {
         while (const auto solution = provider_.next_solution()) submit(*solution);
         fail("The template provider has failed: this is an error in the library. Please report it.");
     }
     set_timer();
+}
+
+void Server::handle(const sv2::TemplateEvent& event) {
+    std::visit(sv2::overloaded{
+                   [&](const sv2::SubmitBlock& e) { submit(e.solution); },
+                   [&](const sv2::WantTemplate& e) { node_.want_template(e.key); },
+                   [&](const sv2::DropTemplate& e) { node_.drop_template(e.key); },
+                   [&](const sv2::TemplateExpired& e) { node_.free_template(e.node_handle); },
+                   [&](const sv2::WantTransactions& e) { node_.want_transactions(e.template_id, e.node_handle); },
+                   [&](const sv2::Writable& e) { write(e.connection); },
+                   [&](const sv2::Close& e) { close(e.connection, e.reason); },
+                   [&](const sv2::ClientReady& e) {
+                       say_of_peers("client " + std::to_string(e.connection) + " gets templates with " +
+                                    std::to_string(e.key.reserved_weight) + " weight units and " +
+                                    std::to_string(e.key.sigops) + " sigops reserved");
+                   },
+                   [&](const sv2::BlockAccepted& e) { accepted(e.block_hash); },
+                   [&](const sv2::SolutionRefused& e) {
+                       say_of_peers("solution for template " + std::to_string(e.template_id) + " of client " +
+                                    std::to_string(e.connection) + " refused: " + why_refused(e.refusal));
+                   },
+               },
+               event);
 }
 
 void Server::set_timer() {
@@ -249,92 +240,69 @@ void Server::set_timer() {
     });
 }
 
-// --------------------------------------------------------------------------------------------------------------- the node
-
-void Server::offer_template(const sv2_constraint_key& key) {
-    const auto made = chain_.make_template(key.reserved_weight, key.sigops);
-    const std::uint64_t handle = next_handle_++;
-    const auto template_id = provider_.template_ready(key, for_engine(*made, handle), sv2::now());
-    if (!template_id) {
-        say(std::string{"a template was not taken: "} + provider_.error());
-        return;
-    }
-    templates_.emplace(handle, made);
-    if (options_.debug) {
-        say("template " + std::to_string(*template_id) + " at height " + std::to_string(made->height) + ": " +
-            std::to_string(made->transactions.size()) + " transactions, " + std::to_string(made->fees) + " sat in fees");
-    }
-}
-
-void Server::offer_templates() {
-    for (const sv2_constraint_key& key : wanted_) offer_template(key);
-}
-
-void Server::give_transactions(const sv2::WantTransactions& wanted) {
-    const auto found = templates_.find(wanted.node_handle);
-    std::optional<std::span<const sv2_bytes>> answer;
-    std::vector<sv2_bytes> transactions;
-    if (found != templates_.end()) {
-        for (const auto& transaction : found->second->transactions) transactions.push_back(sv2::bytes(transaction->bytes));
-        answer = transactions;
-    }
-    if (const sv2::Status status = provider_.transactions_ready(wanted.template_id, answer, sv2::now()); !status.ok()) {
-        say(std::string{"transactions were not taken: "} + provider_.error());
-    }
-}
+// ----------------------------------------------------------------------------------------------------------------- blocks
 
 void Server::submit(const sv2_solution& solution) {
-    const std::string hash = sv2::to_string(solution.block_hash);
-    const auto found = templates_.find(solution.node_handle);
-    if (found == templates_.end()) {
-        say("block " + hash + " is lost: its template " + std::to_string(solution.template_id) + " is gone");
-        return;
-    }
-    const auto& header = solution.header;
-    const host::SubmitResult result =
-        chain_.submit(*found->second, header.version, header.time, header.nonce, sv2::view(solution.coinbase_tx));
-    switch (result.verdict) {
-    case host::Verdict::accepted: {
-        // The new tip first, with what is in the mempool; more transactions come afterwards.
-        (void)provider_.tip_changed(chain_.tip(), sv2::now());
-        if (chain_.mempool_size() < options_.mempool) {
-            chain_.add_transactions(options_.mempool - chain_.mempool_size());
-        }
-        break;
-    }
-    case host::Verdict::duplicate: say("block " + hash + " is known already"); break;
-    case host::Verdict::stale: say("block " + hash + " is stale: another block came first"); break;
-    case host::Verdict::rejected: say("block " + hash + " rejected: " + result.reason); break;
-    case host::Verdict::failed: fail("Block " + hash + " cannot be stored: " + result.reason); break;
-    }
+    // The node first: everything else can wait.
+    node_.submit(solution);
+    std::uint32_t height = 0;
+    (void)sv2_coinbase_height(solution.coinbase_tx, &height);
+    solutions_.found(solution, height);
+    // After the node was away it may be handed out again.
+    if (std::ranges::any_of(submitted_, [&](const Submitted& of) { return is(of.block_hash, solution.block_hash); })) return;
+    log_info("block " + sv2::to_string(solution.block_hash) + " found by client " + std::to_string(solution.connection) +
+             " for height " + std::to_string(height));
+    submitted_.push_back({solution.block_hash, height, steady_clock::now()});
+    look_after_blocks();
 }
 
-void Server::grow_mempool() {
-    if (options_.transaction_interval.count() == 0) return;
-    transactions_.expires_after(options_.transaction_interval);
-    transactions_.async_wait([this](asio::error_code error) {
-        if (error) return;
-        // The mempool may grow to twice what it has after a block, so that a chain nobody mines on does not grow for ever.
-        if (chain_.mempool_size() < 2 * options_.mempool && chain_.add_transactions(1) > 0) offer_templates();
-        grow_mempool();
-        drain();
+void Server::accepted(const sv2_u256& block_hash) {
+    const auto found =
+        std::ranges::find_if(submitted_, [&](const Submitted& of) { return is(of.block_hash, block_hash); });
+    const std::string where = found == submitted_.end() ? "" : " at height " + std::to_string(found->height);
+    log_info("block " + sv2::to_string(block_hash) + " accepted" + where);
+    solutions_.accepted(block_hash);
+    if (found != submitted_.end()) submitted_.erase(found);
+}
+
+// Says so when a block is not accepted for long, and forgets it when there is no more hope.
+void Server::look_after_blocks() {
+    constexpr auto patience = std::chrono::seconds{30};
+    constexpr auto hope = std::chrono::hours{1};
+    const auto now = steady_clock::now();
+    std::erase_if(submitted_, [&](const Submitted& of) { return now - of.since > hope; });
+    for (Submitted& of : submitted_) {
+        if (of.warned || now - of.since < patience) continue;
+        of.warned = true;
+        log_warning("block " + sv2::to_string(of.block_hash) + " for height " + std::to_string(of.height) +
+                    " is not accepted after " + std::to_string(patience.count()) + " s; it is kept in " +
+                    solutions_.block_path(sv2::to_string(of.block_hash)).string() + " if the node gave it");
+    }
+    if (submitted_.empty()) return;
+    blocks_.expires_after(std::chrono::seconds{5});
+    blocks_.async_wait([this](asio::error_code error) {
+        if (!error) look_after_blocks();
     });
 }
 
+// ----------------------------------------------------------------------------------------------------------- certificates
+
 void Server::renew_identity() {
     if (options_.plaintext) return;
-    // Looked at every hour by the wall clock: the other one may stand still while the machine sleeps.
-    renewal_.expires_after(std::chrono::hours{1});
-    renewal_.async_wait([this](asio::error_code error) {
+    // Looked at by the wall clock, every hour or sooner: the other one may stand still while the machine sleeps.
+    const auto validity = options_.certificate_validity;
+    constexpr std::chrono::milliseconds an_hour = std::chrono::hours{1};
+    renewal_.expires_after(std::min<std::chrono::milliseconds>(an_hour, std::chrono::milliseconds{validity} / 4));
+    renewal_.async_wait([this, validity](asio::error_code error) {
         if (error) return;
         const auto now = std::chrono::floor<std::chrono::seconds>(system_clock::now());
-        if (now >= renewed_ + Keys::validity / 2) {
-            const auto identity = keys_.identity(now);
+        if (now >= renewed_ + validity / 2) {
+            const auto identity = keys_.identity(now, validity);
             if (identity && provider_.set_identity(*identity).ok()) {
                 renewed_ = now;
-                say("the certificate was renewed");
+                log_info("the certificate was renewed");
             } else {
-                say("the certificate could not be renewed; it is tried again in an hour");
+                log_error("the certificate could not be renewed; it is tried again");
             }
         }
         renew_identity();

@@ -17,7 +17,8 @@ pub struct Provider {
     pub address: String,
     /// Its authority key in base58check, as it printed it.
     pub authority_key: String,
-    /// The file to which it appends every block of its chain, one a line in hex, block 1 first.
+    /// The file to which it appends every block of its chain, one a line in hex, block 1 first. As in Bitcoin Core, what belongs to
+    /// regtest is in a directory of that name.
     pub blocks: PathBuf,
 }
 
@@ -63,7 +64,7 @@ impl Provider {
             line.split_whitespace().find(|word| is_authority_key(word)).map(str::to_owned)
         })?;
         let address = format!("127.0.0.1:{port}");
-        Ok(Provider { process, address, authority_key, blocks: data.join("blocks.hex") })
+        Ok(Provider { process, address, authority_key, blocks: data.join("regtest/blocks.hex") })
     }
 
     /// Waits for the next block that the provider says it accepted.

@@ -1,0 +1,40 @@
+// Files whose contents survive a crash.
+#pragma once
+
+#include <cerrno>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <utility>
+
+// A file descriptor that is closed at the end.
+class File {
+public:
+    explicit File(int descriptor = -1) : descriptor_(descriptor) {}
+    File(File&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
+    File& operator=(File&& other) noexcept {
+        std::swap(descriptor_, other.descriptor_);
+        return *this;
+    }
+    ~File();
+
+    int get() const { return descriptor_; }
+    explicit operator bool() const { return descriptor_ >= 0; }
+
+private:
+    int descriptor_;
+};
+
+// "Cannot <what> <path>: <the error in words>."
+std::string because(const std::filesystem::path& path, const char* what, int error = errno);
+
+// False with errno set if not everything could be written.
+bool write_all(int descriptor, std::span<const std::uint8_t> bytes);
+
+// Waits until the names in a directory are on the disk. False with errno set if they may not be.
+bool sync_directory(const std::filesystem::path& directory);
+
+// Makes a file that nobody else can read, and waits until it is on the disk. It is there whole or not at all, whatever
+// crashes when, and a file that is there is left alone. 0 or an error: EEXIST if there is one.
+[[nodiscard]] int create_file(const std::filesystem::path& path, std::span<const std::uint8_t> bytes);

@@ -1,0 +1,53 @@
+// The program's log: on the terminal and in a file, in the form that sv2-tp and Bitcoin Core write.
+//
+// One log for the program. Lines may come from any thread.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+
+// How much a line matters. Lines down to `info` are always written.
+enum class Level : std::uint8_t { error, warning, info, debug, trace };
+
+// What a line is about.
+enum class Category : std::uint8_t {
+    sv2,  // clients and templates
+    ipc,  // the connection to the node
+    net,  // sockets
+};
+constexpr std::size_t category_count = 3;
+
+// The word of -loglevel or -debug for it; nothing if there is none.
+std::optional<Level> level_of(std::string_view word);
+std::optional<Category> category_of(std::string_view word);
+
+struct LogOptions {
+    // The least important lines of each category that are written; by default those down to `info`.
+    std::array<Level, category_count> levels{Level::info, Level::info, Level::info};
+    std::filesystem::path file;  // empty for none
+    bool console = true;
+    bool timestamps = true;
+    bool microseconds = false;
+    bool always_level = false;  // each line says its category and level
+    bool shrink_file = true;    // only the end of a file that has grown large is kept
+};
+
+// Sets up the log; without it, lines go to the terminal. Empty, or a sentence about why the file cannot be written.
+[[nodiscard]] std::string open_log(const LogOptions& options);
+
+// Whether such a line is written: whoever must reckon much for it asks first.
+bool log_takes(Level level, Category category = Category::sv2) noexcept;
+
+// Writes a line. What is not printable in it is escaped. A line that cannot be written is lost.
+void log_line(Level level, Category category, std::string_view text) noexcept;
+
+inline void log_error(std::string_view text, Category of = Category::sv2) noexcept { log_line(Level::error, of, text); }
+inline void log_warning(std::string_view text, Category of = Category::sv2) noexcept {
+    log_line(Level::warning, of, text);
+}
+inline void log_info(std::string_view text, Category of = Category::sv2) noexcept { log_line(Level::info, of, text); }
+inline void log_debug(std::string_view text, Category of = Category::sv2) noexcept { log_line(Level::debug, of, text); }
