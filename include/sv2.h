@@ -410,6 +410,76 @@
 #define SV2_CERTIFICATE_LEN 106
 
 /**
+ * The provider has accepted the connection. What waited is on its way: constraints, solutions.
+ */
+#define SV2_TEMPLATE_CLIENT_EVENT_READY 1
+
+/**
+ * A template came: sv2_template_client_template shows it. See `as.new_template`.
+ */
+#define SV2_TEMPLATE_CLIENT_EVENT_NEW_TEMPLATE 2
+
+/**
+ * A new best block: mine on the template it names, which waited for it, at once. Templates on the block before can be solved for
+ * template_lifetime_ms more. See `as.new_tip`.
+ */
+#define SV2_TEMPLATE_CLIENT_EVENT_NEW_TIP 3
+
+/**
+ * A new best block, but the template it names was not sent: what is mined on is stale, and there is nothing else until a template
+ * comes that is not a future one, or the next tip. If neither comes within template_timeout_ms, the connection is closed. See
+ * `as.new_tip`.
+ */
+#define SV2_TEMPLATE_CLIENT_EVENT_TIP_WITHOUT_TEMPLATE 4
+
+/**
+ * A template is forgotten: its tip is gone for too long, or never came, or there are too many. See `as.template_expired`.
+ */
+#define SV2_TEMPLATE_CLIENT_EVENT_TEMPLATE_EXPIRED 5
+
+/**
+ * What sv2_template_client_request_transaction_data asked for. See `as.transaction_data`.
+ */
+#define SV2_TEMPLATE_CLIENT_EVENT_TRANSACTION_DATA 6
+
+/**
+ * The transactions of a template cannot be had. See `as.transaction_data_error`.
+ */
+#define SV2_TEMPLATE_CLIENT_EVENT_TRANSACTION_DATA_ERROR 7
+
+/**
+ * A solution is given up: it was not written to this provider for too long, or there are too many of them. Whoever can reach the
+ * network in another way should send the block there. See `as.solution_lost`.
+ */
+#define SV2_TEMPLATE_CLIENT_EVENT_SOLUTION_LOST 8
+
+/**
+ * There are bytes in sv2_template_client_output: write them, and say so with sv2_template_client_sent; if that leaves more, the
+ * event comes again. If the socket takes none now, go on when it can be written.
+ */
+#define SV2_TEMPLATE_CLIENT_EVENT_WRITABLE 9
+
+/**
+ * Close the socket; the client has forgotten the connection. See `as.close`.
+ */
+#define SV2_TEMPLATE_CLIENT_EVENT_CLOSE 10
+
+/**
+ * The provider refused, with an error code.
+ */
+#define SV2_TRANSACTION_DATA_REFUSED 1
+
+/**
+ * It did not answer in time.
+ */
+#define SV2_TRANSACTION_DATA_TIMEOUT 2
+
+/**
+ * The connection was lost before the answer came.
+ */
+#define SV2_TRANSACTION_DATA_CONNECTION_LOST 3
+
+/**
  * A block was found: submit it before anything else. It comes before all other events. See `as.submit_block`.
  */
 #define SV2_TEMPLATE_EVENT_SUBMIT_BLOCK 1
@@ -598,6 +668,23 @@ typedef struct sv2_identity sv2_identity;
  */
 typedef struct sv2_node sv2_node;
 #endif
+
+/**
+ * Gets templates from one template provider and gives it solutions (spec 7), without sockets: what a pool or a job declarator
+ * client needs.
+ *
+ * The loop of its user: hand in what happens (_connect, _receive, _sent, _disconnected from the socket; _set_constraints,
+ * _request_transaction_data, _submit_solution; _tick when _next_deadline has come). After each input take all events with _next_event
+ * and do what they say. Inputs are allowed in between.
+ *
+ * A future template waits for a tip, which activates it; any other is on the present tip and the one to mine on at once.
+ * Templates on a tip that is gone can be solved for some time more. After a loss of the connection the same client is connected
+ * again: solutions that may not have arrived are sent again, so it must be the same provider.
+ *
+ * A host that has several providers makes as many clients, keeps them all connected, and takes its work from one of which
+ * sv2_template_client_is_serving is true. One that is connected but silent is closed at its deadline.
+ */
+typedef struct sv2_template_client sv2_template_client;
 
 /**
  * Serves templates to any number of clients (spec 7), without sockets.
@@ -2846,6 +2933,241 @@ typedef struct sv2_url {
 } sv2_url;
 
 /**
+ * Whom a template client talks to, how it introduces itself, how much it keeps, and how long it waits. A zero means the usual
+ * value, which is given with each member. Initialise with SV2_TEMPLATE_CLIENT_OPTIONS_INIT, and set `authority_key`.
+ */
+typedef struct sv2_template_client_options {
+    /**
+     * The size of this struct.
+     */
+    size_t struct_size;
+    /**
+     * The public key, 32 bytes, of the authority that the provider must have a certificate of. NULL is an error unless
+     * `allow_unauthenticated` or `plaintext` is set.
+     */
+    const uint8_t *authority_key;
+    /**
+     * Anything but 0: encrypt, but take any provider that answers. Who that is cannot be known then.
+     */
+    uint8_t allow_unauthenticated;
+    /**
+     * Anything but 0: no encryption, for a network in which everybody is trusted. There must be no `authority_key` then.
+     */
+    uint8_t plaintext;
+    /**
+     * Anything but 0: this device has no clock that knows the date, so do not look at when the certificate is valid.
+     */
+    uint8_t no_clock;
+    /**
+     * Anything but 0: the two constraints below are known. Otherwise sv2_template_client_set_constraints says them later.
+     */
+    uint8_t has_constraints;
+    /**
+     * SetupConnection.endpoint_port (spec 3.6.1).
+     */
+    uint16_t endpoint_port;
+    /**
+     * Sigops of the outputs that will be added to the coinbase, at most (spec 7.1).
+     */
+    uint16_t coinbase_output_max_additional_sigops;
+    /**
+     * Serialized bytes of those outputs, at most.
+     */
+    uint32_t coinbase_output_max_additional_size;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+    /**
+     * SetupConnection.endpoint_host: the provider's name or address. This and the strings below are UTF-8, of at most 255
+     * bytes, and are copied.
+     */
+    struct sv2_str endpoint_host;
+    /**
+     * SetupConnection.vendor: who made the program.
+     */
+    struct sv2_str vendor;
+    /**
+     * SetupConnection.hardware_version.
+     */
+    struct sv2_str hardware_version;
+    /**
+     * SetupConnection.firmware: the program and its version.
+     */
+    struct sv2_str firmware;
+    /**
+     * SetupConnection.device_id.
+     */
+    struct sv2_str device_id;
+    /**
+     * How long the provider may take from _connect to SetupConnection.Success, in milliseconds: 30,000.
+     */
+    uint64_t setup_timeout_ms;
+    /**
+     * How long it may take from CoinbaseOutputConstraints, or from a tip without a template, to a template that can be mined
+     * on, in milliseconds: 60,000.
+     */
+    uint64_t template_timeout_ms;
+    /**
+     * How long it may take to answer RequestTransactionData, in milliseconds: 30,000.
+     */
+    uint64_t transactions_timeout_ms;
+    /**
+     * How long a template is kept after its tip is gone, in milliseconds: 10,000.
+     */
+    uint64_t template_lifetime_ms;
+    /**
+     * How long a solution that could not be written is kept for the next connection, in milliseconds: 600,000.
+     */
+    uint64_t solution_lifetime_ms;
+    /**
+     * Most templates that wait for their tip: 16. When another comes, the oldest is forgotten.
+     */
+    size_t max_future_templates;
+    /**
+     * Most templates that are or were mined on: 128. When another comes, one whose tip is gone is forgotten, or else the oldest;
+     * never the one to mine on.
+     */
+    size_t max_templates;
+    /**
+     * Most requests for transaction data that wait: 64.
+     */
+    size_t max_pending_requests;
+    /**
+     * Most solutions that are kept because they could not be written yet, or were only just written: 16.
+     */
+    size_t max_pending_solutions;
+    /**
+     * The bounds of the connection. Here max_output is 1 MiB unless set.
+     */
+    struct sv2_limits limits;
+    /**
+     * The source of randomness.
+     */
+    struct sv2_random random;
+    /**
+     * Where the log goes.
+     */
+    struct sv2_log log;
+} sv2_template_client_options;
+
+/**
+ * A template that came.
+ */
+typedef struct sv2_template_arrival {
+    /**
+     * The template.
+     */
+    uint64_t template_id;
+    /**
+     * 1 if it waits for its tip; 0 if it is the one to mine on from now on.
+     */
+    uint8_t future_template;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[7];
+} sv2_template_arrival;
+
+/**
+ * Why the transactions of a template cannot be had.
+ */
+typedef struct sv2_transaction_data_error {
+    /**
+     * The template.
+     */
+    uint64_t template_id;
+    /**
+     * One of SV2_TRANSACTION_DATA_*.
+     */
+    uint32_t cause;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+    /**
+     * If it was refused, what the provider says, escaped: "template-id-not-found" or "stale-template-id" (spec 7.6); else empty.
+     */
+    struct sv2_str error_code;
+} sv2_transaction_data_error;
+
+/**
+ * Why the connection is to be closed.
+ */
+typedef struct sv2_template_client_close {
+    /**
+     * A sentence without its full stop, NUL-terminated. What comes from the provider in it is escaped.
+     */
+    const char *reason;
+    /**
+     * 1 if the next connection may fare better. 0 if something must be changed first, here or at the provider: it is not who it
+     * should be, its certificate has expired, or it does not serve what is asked for.
+     */
+    uint8_t may_retry;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[7];
+} sv2_template_client_close;
+
+/**
+ * One field for every type of event.
+ */
+typedef union sv2_template_client_event_as {
+    /**
+     * If type is SV2_TEMPLATE_CLIENT_EVENT_NEW_TEMPLATE.
+     */
+    struct sv2_template_arrival new_template;
+    /**
+     * If type is SV2_TEMPLATE_CLIENT_EVENT_NEW_TIP or SV2_TEMPLATE_CLIENT_EVENT_TIP_WITHOUT_TEMPLATE.
+     */
+    struct sv2_set_new_prev_hash_template new_tip;
+    /**
+     * If type is SV2_TEMPLATE_CLIENT_EVENT_TEMPLATE_EXPIRED: the template.
+     */
+    uint64_t template_expired;
+    /**
+     * If type is SV2_TEMPLATE_CLIENT_EVENT_TRANSACTION_DATA.
+     */
+    struct sv2_request_transaction_data_success transaction_data;
+    /**
+     * If type is SV2_TEMPLATE_CLIENT_EVENT_TRANSACTION_DATA_ERROR.
+     */
+    struct sv2_transaction_data_error transaction_data_error;
+    /**
+     * If type is SV2_TEMPLATE_CLIENT_EVENT_SOLUTION_LOST.
+     */
+    struct sv2_submit_solution solution_lost;
+    /**
+     * If type is SV2_TEMPLATE_CLIENT_EVENT_CLOSE.
+     */
+    struct sv2_template_client_close close;
+    /**
+     * Room for events of later versions.
+     */
+    uint64_t reserved[32];
+} sv2_template_client_event_as;
+
+/**
+ * Something the host must do, or may want to know. What it points to lives until the client's next
+ * sv2_template_client_next_event. Ignore types you do not know.
+ */
+typedef struct sv2_template_client_event {
+    /**
+     * One of SV2_TEMPLATE_CLIENT_EVENT_*.
+     */
+    uint32_t type;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+    /**
+     * What belongs to the type.
+     */
+    union sv2_template_client_event_as as;
+} sv2_template_client_event;
+
+/**
  * What a template provider serves, to how many, and how long it waits. A zero means the usual value, which is given with each
  * member. Initialise with SV2_TEMPLATE_PROVIDER_OPTIONS_INIT, and set `identity`.
  */
@@ -4104,6 +4426,296 @@ SV2_API bool sv2_status_is_peer_fault(sv2_status status);
 SV2_API bool sv2_status_is_internal(sv2_status status);
 
 /**
+ * Makes a client without a connection; free it with sv2_template_client_free.
+ *
+ * Returns SV2_ERROR_ARGUMENT without an authority key unless exactly one of `allow_unauthenticated` and `plaintext` is set, with a
+ * key if `plaintext` is set, if a string is not UTF-8 or has more than 255 bytes, or if the constraints are more than a block;
+ * SV2_ERROR_KEY if the key is none.
+ *
+ * # Safety
+ * `options` and what it points to are readable; `out` is writable.
+ */
+SV2_API
+sv2_status sv2_template_client_new(const struct sv2_template_client_options *options,
+                                   struct sv2_template_client **out);
+
+/**
+ * The socket is connected to the provider: the handshake begins. What is left of an earlier connection stays: templates, until a
+ * tip is announced, and solutions that are not known to have arrived.
+ *
+ * Returns SV2_ERROR_STATE if there is a connection already, SV2_ERROR_RANDOMNESS if there is no randomness.
+ *
+ * # Safety
+ * `client` is live.
+ */
+SV2_API
+sv2_status sv2_template_client_connect(struct sv2_template_client *client,
+                                       struct sv2_time now);
+
+/**
+ * The socket is closed, or could not be connected. Also right, and without effect, after SV2_TEMPLATE_CLIENT_EVENT_CLOSE.
+ *
+ * # Safety
+ * `client` is live or NULL.
+ */
+SV2_API
+void sv2_template_client_disconnected(struct sv2_template_client *client,
+                                      struct sv2_time now);
+
+/**
+ * Bytes came from the provider. They are decrypted where they are, so they have no meaning afterwards; nothing keeps pointing to
+ * them.
+ *
+ * What is wrong with them leads to SV2_TEMPLATE_CLIENT_EVENT_CLOSE. Returns SV2_NOT_FOUND if there is no connection any more.
+ *
+ * # Safety
+ * `client` is live, `data` is readable and writable for `len` bytes.
+ */
+SV2_API
+sv2_status sv2_template_client_receive(struct sv2_template_client *client,
+                                       uint8_t *data,
+                                       size_t len,
+                                       struct sv2_time now);
+
+/**
+ * Bytes to write to the socket, contiguous; empty if there are none. They are valid until the client's next call.
+ *
+ * # Safety
+ * `client` is live or NULL.
+ */
+SV2_API struct sv2_bytes sv2_template_client_output(struct sv2_template_client *client);
+
+/**
+ * The first `n` bytes of sv2_template_client_output were written.
+ *
+ * Returns SV2_ERROR_ARGUMENT if there were not so many, SV2_NOT_FOUND if there is no connection any more.
+ *
+ * # Safety
+ * `client` is live.
+ */
+SV2_API sv2_status sv2_template_client_sent(struct sv2_template_client *client, size_t n, struct sv2_time now);
+
+/**
+ * What templates must leave free (spec 7.1): so many serialized bytes of coinbase outputs with at most so many sigops. At any time;
+ * the provider is told once it is set up, and again after each change. Templates that are there already were made for what was
+ * said before.
+ *
+ * Returns SV2_ERROR_ARGUMENT if that is more than a block.
+ *
+ * # Safety
+ * `client` is live.
+ */
+SV2_API
+sv2_status sv2_template_client_set_constraints(struct sv2_template_client *client,
+                                               uint32_t max_additional_size,
+                                               uint16_t max_additional_sigops,
+                                               struct sv2_time now);
+
+/**
+ * Asks for the transactions of a template (spec 7.4): SV2_TEMPLATE_CLIENT_EVENT_TRANSACTION_DATA or _TRANSACTION_DATA_ERROR comes. One
+ * request is sent after the other, the next when the answer was taken out, so that one answer at most waits in memory. A template
+ * that is waited for is not asked about twice.
+ *
+ * Returns SV2_NOT_FOUND if there is no connection or no such template, SV2_ERROR_STATE if max_pending_requests are waiting.
+ *
+ * # Safety
+ * `client` is live.
+ */
+SV2_API
+sv2_status sv2_template_client_request_transaction_data(struct sv2_template_client *client,
+                                                        uint64_t template_id,
+                                                        struct sv2_time now);
+
+/**
+ * A hash meets the target (spec 7.7): sends the solution, or keeps it for the next connection to this provider. Also for a template
+ * that is forgotten here: the provider judges. The coinbase is whole, with its BIP 141 fields; it is copied.
+ *
+ * `*sent`, unless `sent` is NULL, becomes 1 if the solution is in sv2_template_client_output, 0 if it is kept until the provider is
+ * connected and set up. If max_pending_solutions are kept already, one that was written is forgotten, or else the oldest is given
+ * up, see SV2_TEMPLATE_CLIENT_EVENT_SOLUTION_LOST. Returns SV2_ERROR_ARGUMENT if the coinbase has more than 65,535 bytes.
+ *
+ * # Safety
+ * `client` is live, `solution` and its coinbase are readable, `sent` is writable or NULL.
+ */
+SV2_API
+sv2_status sv2_template_client_submit_solution(struct sv2_template_client *client,
+                                               const struct sv2_submit_solution *solution,
+                                               struct sv2_time now,
+                                               uint8_t *sent);
+
+/**
+ * It is `now`. Call it at sv2_template_client_next_deadline; more often does no harm.
+ *
+ * # Safety
+ * `client` is live.
+ */
+SV2_API sv2_status sv2_template_client_tick(struct sv2_template_client *client, struct sv2_time now);
+
+/**
+ * When sv2_template_client_tick must be called next, in monotonic milliseconds; UINT64_MAX if no time is set.
+ *
+ * # Safety
+ * `client` is live or NULL.
+ */
+SV2_API uint64_t sv2_template_client_next_deadline(struct sv2_template_client *client);
+
+/**
+ * What the host must do next, into `*event`. Returns SV2_OK, or SV2_NO_EVENT when there is nothing. Lines of the log go to the sink
+ * of the options meanwhile.
+ *
+ * # Safety
+ * `client` is live, `event` is writable.
+ */
+SV2_API
+sv2_status sv2_template_client_next_event(struct sv2_template_client *client,
+                                          struct sv2_template_client_event *event);
+
+/**
+ * The template to mine on, the last one on the tip, into `*template_id`. After a loss of the connection it stays, and gets old.
+ *
+ * Returns SV2_NOT_FOUND if there is none.
+ *
+ * # Safety
+ * `client` is live, `template_id` is writable.
+ */
+SV2_API
+sv2_status sv2_template_client_active_template(struct sv2_template_client *client,
+                                               uint64_t *template_id);
+
+/**
+ * A template that is not forgotten yet, into `*out`; `future_template` says whether it still waits for its tip. What it points to
+ * is valid until the client's next call that is told the time, or _next_event.
+ *
+ * Returns SV2_NOT_FOUND if there is none with this identifier.
+ *
+ * # Safety
+ * `client` is live, `out` is writable.
+ */
+SV2_API
+sv2_status sv2_template_client_template(struct sv2_template_client *client,
+                                        uint64_t template_id,
+                                        struct sv2_new_template *out);
+
+/**
+ * The tip that a template is on, into `*out`: what the header of a block takes from it, and the target.
+ *
+ * Returns SV2_NOT_FOUND if there is no such template, or it still waits for its tip.
+ *
+ * # Safety
+ * `client` is live, `out` is writable.
+ */
+SV2_API
+sv2_status sv2_template_client_tip(struct sv2_template_client *client,
+                                   uint64_t template_id,
+                                   struct sv2_set_new_prev_hash_template *out);
+
+/**
+ * Writes the whole coinbase of a template into `out` as SubmitSolution wants it, with the BIP 141 fields if the template commits to
+ * witnesses; `*len` becomes its length.
+ *
+ * Its scriptSig is the template's prefix, then `script` (pool name, extranonce: as they are); its outputs are `outputs`, then
+ * the template's. Returns SV2_BUFFER_TOO_SMALL if `capacity` is too small: `*len` then says how much is needed (`out` may be NULL to
+ * ask). Returns SV2_NOT_FOUND if there is no such template, SV2_ERROR_ARGUMENT if the scriptSig would not have 2 to 100 bytes.
+ * sv2_coinbase_build makes one without those fields, as miners want it.
+ *
+ * # Safety
+ * `client` is live; `script` and `outputs` and what they point to are readable; `out` is writable for `capacity` bytes and overlaps
+ * none of it, `len` is writable.
+ */
+SV2_API
+sv2_status sv2_template_client_coinbase(struct sv2_template_client *client,
+                                        uint64_t template_id,
+                                        struct sv2_bytes script,
+                                        struct sv2_transaction_output_list outputs,
+                                        uint8_t *out,
+                                        size_t capacity,
+                                        size_t *len);
+
+/**
+ * The header of the block that a solution makes: sv2_block_header_hash of it must meet the target of sv2_template_client_tip.
+ *
+ * Returns SV2_NOT_FOUND if there is no such template, SV2_ERROR_STATE if it still waits for its tip, SV2_ERROR_MALFORMED if the coinbase
+ * is no transaction.
+ *
+ * # Safety
+ * `client` is live, `solution` and its coinbase are readable, `header` is writable.
+ */
+SV2_API
+sv2_status sv2_template_client_header(struct sv2_template_client *client,
+                                      const struct sv2_submit_solution *solution,
+                                      struct sv2_block_header *header);
+
+/**
+ * Whether there is a connection, set up or not. False if `client` is NULL or unusable, as for the functions below.
+ *
+ * # Safety
+ * `client` is live or NULL.
+ */
+SV2_API bool sv2_template_client_is_connected(struct sv2_template_client *client);
+
+/**
+ * Whether the provider has accepted the connection.
+ *
+ * # Safety
+ * `client` is live or NULL.
+ */
+SV2_API bool sv2_template_client_is_ready(struct sv2_template_client *client);
+
+/**
+ * Whether the provider proved to be who it should be.
+ *
+ * # Safety
+ * `client` is live or NULL.
+ */
+SV2_API bool sv2_template_client_is_authenticated(struct sv2_template_client *client);
+
+/**
+ * Whether there is work from this provider: it is set up, was told the constraints, and has sent over this connection the tip and
+ * a template on it.
+ *
+ * # Safety
+ * `client` is live or NULL.
+ */
+SV2_API
+bool sv2_template_client_is_serving(struct sv2_template_client *client);
+
+/**
+ * When bytes last came from the provider, over this or an earlier connection, into `*time`. Returns SV2_NOT_FOUND if none ever did.
+ *
+ * # Safety
+ * `client` is live, `time` is writable.
+ */
+SV2_API
+sv2_status sv2_template_client_last_heard(struct sv2_template_client *client,
+                                          struct sv2_time *time);
+
+/**
+ * How many solutions are kept: not written yet, or only just. 0 if `client` is NULL or unusable.
+ *
+ * # Safety
+ * `client` is live or NULL.
+ */
+SV2_API size_t sv2_template_client_pending_solutions(struct sv2_template_client *client);
+
+/**
+ * What went wrong in the last call that failed, or found nothing for want of a connection or a template to ask about: a sentence,
+ * never NULL, valid until the next such call.
+ *
+ * # Safety
+ * `client` is live or NULL.
+ */
+SV2_API
+const char *sv2_template_client_error(struct sv2_template_client *client);
+
+/**
+ * Frees a client. NULL is allowed.
+ *
+ * # Safety
+ * `client` is live or NULL, and is not used afterwards.
+ */
+SV2_API void sv2_template_client_free(struct sv2_template_client *client);
+
+/**
  * Makes a provider without clients; free it with sv2_template_provider_free.
  *
  * Returns SV2_ERROR_ARGUMENT unless exactly one of `identity` and `plaintext` is set.
@@ -4463,6 +5075,10 @@ SV2_API uint32_t sv2_abi_version(void);
     {sizeof(sv2_template_provider_options), NULL, 0, {0, 0, 0, 0, 0, 0, 0}, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0, 0, 0}, \
      0, 0, 0, 0, 0, 0, 0, 0, 0, \
      SV2_LIMITS_INIT, SV2_RANDOM_INIT, SV2_LOG_INIT}
+/** For sv2_template_client_options: set authority_key. */
+#define SV2_TEMPLATE_CLIENT_OPTIONS_INIT \
+    {sizeof(sv2_template_client_options), NULL, 0, 0, 0, 0, 0, 0, 0, 0, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, \
+     0, 0, 0, 0, 0, 0, 0, 0, 0, SV2_LIMITS_INIT, SV2_RANDOM_INIT, SV2_LOG_INIT}
 /** A U256 of zero. */
 #define SV2_U256_INIT {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}}
 /** For sv2_new_prev_hash: set all. */

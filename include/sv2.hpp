@@ -1025,6 +1025,263 @@ private:
 };
 #endif  // SV2_WITH_NODE_IPC
 
+// ----------------------------------------------------------------------------------------------------- template client
+
+/// Options of a template client, with everything as usual; sv2.h says what they are. Whom it trusts is set by
+/// TemplateClient.
+[[nodiscard]] inline sv2_template_client_options template_client_options() noexcept {
+    return SV2_TEMPLATE_CLIENT_OPTIONS_INIT;
+}
+
+/// Gets templates from one provider and gives it solutions; sv2_template_client in sv2.h says how it is used.
+class TemplateClient : public Handle<sv2_template_client, sv2_template_client_free> {
+public:
+    /// The provider has accepted the connection.
+    struct Ready {};
+
+    /// A template came. If it is no future one, it is the one to mine on from now on.
+    struct NewTemplate {
+        std::uint64_t template_id;
+        bool future;
+    };
+
+    /// A new best block: mine on this template at once.
+    struct NewTip {
+        sv2_set_new_prev_hash_template tip;
+    };
+
+    /// A new best block, and nothing to mine on until a template on it comes.
+    struct TipWithoutTemplate {
+        sv2_set_new_prev_hash_template tip;
+    };
+
+    /// A template is forgotten.
+    struct TemplateExpired {
+        std::uint64_t template_id;
+    };
+
+    /// What `request_transaction_data` asked for. It lives until the next event is taken.
+    struct TransactionData {
+        sv2_request_transaction_data_success data;
+    };
+
+    /// The transactions of a template cannot be had, and why: SV2_TRANSACTION_DATA_*. `error_code` lives until the next
+    /// event is taken.
+    struct TransactionDataError {
+        std::uint64_t template_id;
+        std::uint32_t cause;
+        std::string_view error_code;
+    };
+
+    /// A solution is given up. Its coinbase lives until the next event is taken.
+    struct SolutionLost {
+        sv2_submit_solution solution;
+    };
+
+    /// There is `output`.
+    struct Writable {};
+
+    /// Close the socket. `reason` lives until the next event is taken.
+    struct Close {
+        const char* reason;
+        bool may_retry;
+    };
+
+    /// Something the host must do, or may want to know.
+    using Event = std::variant<Ready, NewTemplate, NewTip, TipWithoutTemplate, TemplateExpired, TransactionData,
+                               TransactionDataError, SolutionLost, Writable, Close>;
+
+    /// A client that talks to a provider of this authority only.
+    [[nodiscard]] static Result<TemplateClient> create(
+        const AuthorityKey& authority, sv2_template_client_options options = template_client_options()) noexcept {
+        options.authority_key = authority.key.bytes.data();
+        return make<TemplateClient>([&](sv2_template_client** out) { return sv2_template_client_new(&options, out); });
+    }
+
+    /// A client that encrypts, and takes any provider that answers: who that is cannot be known then.
+    [[nodiscard]] static Result<TemplateClient> unauthenticated(
+        sv2_template_client_options options = template_client_options()) noexcept {
+        options.authority_key = nullptr;
+        options.allow_unauthenticated = 1;
+        return make<TemplateClient>([&](sv2_template_client** out) { return sv2_template_client_new(&options, out); });
+    }
+
+    /// A client without encryption, for a network in which everybody is trusted.
+    [[nodiscard]] static Result<TemplateClient> plaintext(
+        sv2_template_client_options options = template_client_options()) noexcept {
+        options.authority_key = nullptr;
+        options.plaintext = 1;
+        return make<TemplateClient>([&](sv2_template_client** out) { return sv2_template_client_new(&options, out); });
+    }
+
+    explicit TemplateClient(sv2_template_client* owned) noexcept : Handle{owned} {}
+
+    // The socket.
+
+    /// It is connected to the provider.
+    Status connect(sv2_time now) & noexcept { return sv2_template_client_connect(get(), now); }
+
+    /// Bytes came. They are decrypted where they are, and mean nothing afterwards.
+    Status receive(std::span<std::uint8_t> bytes, sv2_time now) & noexcept {
+        return sv2_template_client_receive(get(), bytes.data(), bytes.size(), now);
+    }
+
+    /// It is closed, or could not be connected.
+    void disconnected(sv2_time now) & noexcept { sv2_template_client_disconnected(get(), now); }
+
+    /// Bytes to write, valid until the client's next call; empty if there are none.
+    [[nodiscard]] Bytes output() & noexcept SV2_LIFETIMEBOUND { return view(sv2_template_client_output(get())); }
+
+    /// The first `n` bytes of `output` were written.
+    Status sent(std::size_t n, sv2_time now) & noexcept { return sv2_template_client_sent(get(), n, now); }
+
+    // The host.
+
+    /// What templates must leave free for coinbase outputs.
+    Status set_constraints(std::uint32_t max_additional_size, std::uint16_t max_additional_sigops,
+                           sv2_time now) & noexcept {
+        return sv2_template_client_set_constraints(get(), max_additional_size, max_additional_sigops, now);
+    }
+
+    /// Asks for the transactions of a template.
+    Status request_transaction_data(std::uint64_t template_id, sv2_time now) & noexcept {
+        return sv2_template_client_request_transaction_data(get(), template_id, now);
+    }
+
+    /// A hash meets the target. True if the solution is in `output`, false if it is kept for the next connection.
+    [[nodiscard]] Result<bool> submit_solution(const sv2_submit_solution& solution, sv2_time now) & noexcept {
+        std::uint8_t sent = 0;
+        const Status status = sv2_template_client_submit_solution(get(), &solution, now, &sent);
+        return status.ok() ? Result{sent != 0} : status;
+    }
+
+    // Time.
+
+    /// It is `now`.
+    Status tick(sv2_time now) & noexcept { return sv2_template_client_tick(get(), now); }
+
+    /// When `tick` must be called, if the times given were those of `now()` or `to_time`; none if there is no need.
+    [[nodiscard]] std::optional<std::chrono::steady_clock::time_point> next_deadline() const noexcept {
+        return to_deadline(sv2_template_client_next_deadline(get()));
+    }
+
+    // Events.
+
+    /// What must be done next; nothing if there is nothing, or if the client is unusable: `failed` tells.
+    [[nodiscard]] std::optional<Event> next_event() & noexcept SV2_LIFETIMEBOUND {
+        sv2_template_client_event event;
+        while ((last_ = sv2_template_client_next_event(get(), &event)) == SV2_OK) {
+            switch (event.type) {
+                case SV2_TEMPLATE_CLIENT_EVENT_READY:
+                    return Ready{};
+                case SV2_TEMPLATE_CLIENT_EVENT_NEW_TEMPLATE:
+                    return NewTemplate{event.as.new_template.template_id, event.as.new_template.future_template != 0};
+                case SV2_TEMPLATE_CLIENT_EVENT_NEW_TIP:
+                    return NewTip{event.as.new_tip};
+                case SV2_TEMPLATE_CLIENT_EVENT_TIP_WITHOUT_TEMPLATE:
+                    return TipWithoutTemplate{event.as.new_tip};
+                case SV2_TEMPLATE_CLIENT_EVENT_TEMPLATE_EXPIRED:
+                    return TemplateExpired{event.as.template_expired};
+                case SV2_TEMPLATE_CLIENT_EVENT_TRANSACTION_DATA:
+                    return TransactionData{event.as.transaction_data};
+                case SV2_TEMPLATE_CLIENT_EVENT_TRANSACTION_DATA_ERROR: {
+                    const sv2_transaction_data_error& error = event.as.transaction_data_error;
+                    return TransactionDataError{error.template_id, error.cause, text(error.error_code)};
+                }
+                case SV2_TEMPLATE_CLIENT_EVENT_SOLUTION_LOST:
+                    return SolutionLost{event.as.solution_lost};
+                case SV2_TEMPLATE_CLIENT_EVENT_WRITABLE:
+                    return Writable{};
+                case SV2_TEMPLATE_CLIENT_EVENT_CLOSE:
+                    return Close{event.as.close.reason, event.as.close.may_retry != 0};
+                default:
+                    break;  // of a later version: nothing this header knows how to do
+            }
+        }
+        return std::nullopt;
+    }
+
+    /// Whether the last `next_event` gave nothing because the client has become unusable.
+    [[nodiscard]] bool failed() const noexcept { return last_.is_error(); }
+
+    // Templates.
+
+    /// The template to mine on; SV2_NOT_FOUND if there is none.
+    [[nodiscard]] Result<std::uint64_t> active_template() const noexcept {
+        std::uint64_t template_id = 0;
+        const Status status = sv2_template_client_active_template(get(), &template_id);
+        return status.ok() ? Result{template_id} : status;
+    }
+
+    /// A template that is not forgotten yet. What it points to is valid until the next call that is told the time, or
+    /// `next_event`.
+    [[nodiscard]] Result<sv2_new_template> get_template(std::uint64_t template_id) & noexcept SV2_LIFETIMEBOUND {
+        sv2_new_template found;
+        const Status status = sv2_template_client_template(get(), template_id, &found);
+        return status.ok() ? Result{found} : status;
+    }
+
+    /// The tip that a template is on; SV2_NOT_FOUND also if it still waits for one.
+    [[nodiscard]] Result<sv2_set_new_prev_hash_template> tip(std::uint64_t template_id) const noexcept {
+        sv2_set_new_prev_hash_template found;
+        const Status status = sv2_template_client_tip(get(), template_id, &found);
+        return status.ok() ? Result{found} : status;
+    }
+
+    /// The whole coinbase, as a solution wants it.
+    [[nodiscard]] Result<std::vector<std::uint8_t>> coinbase(std::uint64_t template_id, Bytes script,
+                                                             std::span<const sv2_transaction_output> outputs) const {
+        const sv2_transaction_output_list list{outputs.data(), outputs.size()};
+        std::size_t len = 0;
+        Status status = sv2_template_client_coinbase(get(), template_id, bytes(script), list, nullptr, 0, &len);
+        if (status != SV2_BUFFER_TOO_SMALL) {
+            return status;
+        }
+        std::vector<std::uint8_t> made(len);
+        status = sv2_template_client_coinbase(get(), template_id, bytes(script), list, made.data(), made.size(), &len);
+        return status.ok() ? Result{std::move(made)} : status;
+    }
+
+    /// The header of the block that a solution makes.
+    [[nodiscard]] Result<sv2_block_header> header(const sv2_submit_solution& solution) const noexcept {
+        sv2_block_header made;
+        const Status status = sv2_template_client_header(get(), &solution, &made);
+        return status.ok() ? Result{made} : status;
+    }
+
+    // State.
+
+    /// There is a connection, set up or not.
+    [[nodiscard]] bool is_connected() const noexcept { return sv2_template_client_is_connected(get()); }
+
+    /// The provider has accepted the connection.
+    [[nodiscard]] bool is_ready() const noexcept { return sv2_template_client_is_ready(get()); }
+
+    /// The provider proved to be who it should be.
+    [[nodiscard]] bool is_authenticated() const noexcept { return sv2_template_client_is_authenticated(get()); }
+
+    /// There is work from this provider.
+    [[nodiscard]] bool is_serving() const noexcept { return sv2_template_client_is_serving(get()); }
+
+    /// When bytes last came; none if they never did.
+    [[nodiscard]] std::optional<sv2_time> last_heard() const noexcept {
+        sv2_time heard;
+        const Status status = sv2_template_client_last_heard(get(), &heard);
+        return status.ok() ? std::optional{heard} : std::nullopt;
+    }
+
+    /// How many solutions are kept: not written yet, or only just.
+    [[nodiscard]] std::size_t pending_solutions() const noexcept {
+        return sv2_template_client_pending_solutions(get());
+    }
+
+    /// What went wrong in the last call that failed, in a sentence; valid until the next call that fails.
+    [[nodiscard]] const char* error() & noexcept SV2_LIFETIMEBOUND { return sv2_template_client_error(get()); }
+
+private:
+    Status last_;
+};
+
 // ------------------------------------------------------------------------------------------------------------- version
 
 /// The version of the linked library, such as "0.1.0". That of these headers is SV2_VERSION.

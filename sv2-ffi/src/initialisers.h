@@ -20,6 +20,10 @@
     {sizeof(sv2_template_provider_options), NULL, 0, {0, 0, 0, 0, 0, 0, 0}, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0, 0, 0}, \
      0, 0, 0, 0, 0, 0, 0, 0, 0, \
      SV2_LIMITS_INIT, SV2_RANDOM_INIT, SV2_LOG_INIT}
+/** For sv2_template_client_options: set authority_key. */
+#define SV2_TEMPLATE_CLIENT_OPTIONS_INIT \
+    {sizeof(sv2_template_client_options), NULL, 0, 0, 0, 0, 0, 0, 0, 0, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, \
+     0, 0, 0, 0, 0, 0, 0, 0, 0, SV2_LIMITS_INIT, SV2_RANDOM_INIT, SV2_LOG_INIT}
 /** A U256 of zero. */
 #define SV2_U256_INIT {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}}
 /** For sv2_new_prev_hash: set all. */

@@ -91,6 +91,14 @@ pub struct sv2_limits {
     pub reserved: [u64; 8],
 }
 
+impl sv2_limits {
+    /// The limits of an engine, which has another usual value for the bytes that wait to be sent.
+    pub(crate) fn with_usual_output(self, usual: usize) -> Limits {
+        let max_output = if self.max_output == 0 { usual } else { self.max_output };
+        Limits { max_output, ..self.into() }
+    }
+}
+
 impl From<sv2_limits> for Limits {
     fn from(limits: sv2_limits) -> Self {
         let usual = Self::default();

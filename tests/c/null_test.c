@@ -14,6 +14,7 @@ static void freeing_nothing_is_allowed(void) {
     sv2_connection_free(NULL);
     sv2_decoder_free(NULL);
     sv2_identity_free(NULL);
+    sv2_template_client_free(NULL);
     sv2_template_provider_free(NULL);
     sv2_wipe(NULL, 7);
 }
@@ -354,6 +355,78 @@ static void functions_of_template_providers(void) {
     sv2_template_provider_free(provider);
 }
 
+static void functions_of_template_clients(void) {
+    sv2_template_client_options options = SV2_TEMPLATE_CLIENT_OPTIONS_INIT;
+    sv2_template_client* client;
+    sv2_template_client_event event;
+    sv2_submit_solution solution;
+    sv2_new_template shown;
+    sv2_set_new_prev_hash_template tip;
+    sv2_block_header header;
+    sv2_time heard;
+    uint64_t template_id;
+    uint8_t bytes[1] = {0}, sent;
+    size_t len;
+    memset(&solution, 0, sizeof solution);
+
+    RETURNS(SV2_ERROR_NULL, sv2_template_client_new(NULL, &client));
+    RETURNS(SV2_ERROR_NULL, sv2_template_client_new(&options, NULL));
+    LEAVES_ALONE(client, SV2_ERROR_ARGUMENT, sv2_template_client_new(&options, &client)); /* nobody to trust */
+
+    RETURNS(SV2_ERROR_NULL, sv2_template_client_connect(NULL, at_start));
+    sv2_template_client_disconnected(NULL, at_start);
+    RETURNS(SV2_ERROR_NULL, sv2_template_client_receive(NULL, bytes, 1, at_start));
+    CHECK(sv2_template_client_output(NULL).data == NULL && sv2_template_client_output(NULL).len == 0);
+    RETURNS(SV2_ERROR_NULL, sv2_template_client_sent(NULL, 0, at_start));
+    RETURNS(SV2_ERROR_NULL, sv2_template_client_set_constraints(NULL, 1, 0, at_start));
+    RETURNS(SV2_ERROR_NULL, sv2_template_client_request_transaction_data(NULL, 1, at_start));
+    LEAVES_ALONE(sent, SV2_ERROR_NULL, sv2_template_client_submit_solution(NULL, &solution, at_start, &sent));
+    RETURNS(SV2_ERROR_NULL, sv2_template_client_tick(NULL, at_start));
+    CHECK(sv2_template_client_next_deadline(NULL) == UINT64_MAX);
+    LEAVES_ALONE(event, SV2_ERROR_NULL, sv2_template_client_next_event(NULL, &event));
+    LEAVES_ALONE(template_id, SV2_ERROR_NULL, sv2_template_client_active_template(NULL, &template_id));
+    LEAVES_ALONE(shown, SV2_ERROR_NULL, sv2_template_client_template(NULL, 1, &shown));
+    LEAVES_ALONE(tip, SV2_ERROR_NULL, sv2_template_client_tip(NULL, 1, &tip));
+    LEAVES_ALONE(len, SV2_ERROR_NULL,
+                 sv2_template_client_coinbase(NULL, 1, no_bytes, no_outputs, bytes, sizeof bytes, &len));
+    LEAVES_ALONE(header, SV2_ERROR_NULL, sv2_template_client_header(NULL, &solution, &header));
+    CHECK(!sv2_template_client_is_connected(NULL) && !sv2_template_client_is_ready(NULL));
+    CHECK(!sv2_template_client_is_authenticated(NULL) && !sv2_template_client_is_serving(NULL));
+    LEAVES_ALONE(heard, SV2_ERROR_NULL, sv2_template_client_last_heard(NULL, &heard));
+    CHECK(sv2_template_client_pending_solutions(NULL) == 0);
+    CHECK(strcmp(sv2_template_client_error(NULL), "") == 0);
+
+    options.plaintext = 1;
+    options.allow_unauthenticated = 1; /* one of them it must be */
+    LEAVES_ALONE(client, SV2_ERROR_ARGUMENT, sv2_template_client_new(&options, &client));
+    options.allow_unauthenticated = 0;
+    RETURNS(SV2_OK, sv2_template_client_new(&options, &client));
+    RETURNS(SV2_NOT_FOUND, sv2_template_client_receive(client, NULL, 0, at_start));
+    CHECK(strcmp(sv2_template_client_error(client), "there is no connection") == 0);
+    RETURNS(SV2_ERROR_NULL, sv2_template_client_submit_solution(client, NULL, at_start, &sent));
+    RETURNS(SV2_ERROR_NULL, sv2_template_client_next_event(client, NULL));
+    LEAVES_ALONE(event, SV2_NO_EVENT, sv2_template_client_next_event(client, &event));
+    RETURNS(SV2_ERROR_NULL, sv2_template_client_active_template(client, NULL));
+    LEAVES_ALONE(template_id, SV2_NOT_FOUND, sv2_template_client_active_template(client, &template_id));
+    RETURNS(SV2_ERROR_NULL, sv2_template_client_template(client, 1, NULL));
+    LEAVES_ALONE(shown, SV2_NOT_FOUND, sv2_template_client_template(client, 1, &shown));
+    RETURNS(SV2_ERROR_NULL, sv2_template_client_tip(client, 1, NULL));
+    LEAVES_ALONE(tip, SV2_NOT_FOUND, sv2_template_client_tip(client, 1, &tip));
+    RETURNS(SV2_ERROR_NULL, sv2_template_client_coinbase(client, 1, no_bytes, no_outputs, bytes, 1, NULL));
+    LEAVES_ALONE(len, SV2_NOT_FOUND, sv2_template_client_coinbase(client, 1, no_bytes, no_outputs, NULL, 0, &len));
+    RETURNS(SV2_ERROR_NULL, sv2_template_client_header(client, NULL, &header));
+    RETURNS(SV2_ERROR_NULL, sv2_template_client_header(client, &solution, NULL));
+    LEAVES_ALONE(header, SV2_NOT_FOUND, sv2_template_client_header(client, &solution, &header));
+    RETURNS(SV2_ERROR_NULL, sv2_template_client_last_heard(client, NULL));
+    LEAVES_ALONE(heard, SV2_NOT_FOUND, sv2_template_client_last_heard(client, &heard));
+    RETURNS(SV2_OK, sv2_template_client_submit_solution(client, &solution, at_start, NULL)); /* no coinbase: kept */
+    CHECK(sv2_template_client_pending_solutions(client) == 1);
+    RETURNS(SV2_OK, sv2_template_client_connect(client, at_start));
+    RETURNS(SV2_OK, sv2_template_client_receive(client, NULL, 0, at_start));
+    RETURNS(SV2_ERROR_STATE, sv2_template_client_connect(client, at_start));
+    sv2_template_client_free(client);
+}
+
 int main(void) {
     RUN(freeing_nothing_is_allowed);
     RUN(functions_of_frames_and_messages);
@@ -362,6 +435,7 @@ int main(void) {
     RUN(functions_of_hashes_and_headers);
     RUN(functions_of_transactions_and_blocks);
     RUN(functions_of_template_providers);
+    RUN(functions_of_template_clients);
 #ifdef SV2_WITH_NODE_IPC
     RUN(functions_of_the_node);
 #endif

@@ -18,6 +18,8 @@ pub use merkle::*;
 pub use target::*;
 pub use transaction::*;
 
+pub(crate) use out::write_all;
+
 use sv2_core::bitcoin::{Error, ErrorKind};
 
 use crate::{SV2_ERROR_ARGUMENT, SV2_ERROR_MALFORMED, sv2_status};

@@ -39,7 +39,7 @@ impl<T: Copy> Out<T> {
 ///
 /// # Safety
 /// As [`Out::new`] and [`Out::finish`].
-pub(super) unsafe fn write_all<T: Copy>(from: &[T], items: *mut T, capacity: usize, count: *mut usize) -> sv2_status {
+pub(crate) unsafe fn write_all<T: Copy>(from: &[T], items: *mut T, capacity: usize, count: *mut usize) -> sv2_status {
     let mut out = unsafe { Out::new(items, capacity) };
     out.append(from);
     unsafe { out.finish(count) }

@@ -181,7 +181,7 @@ impl sv2_transaction_output_list {
     /// # Safety
     /// `items` is NULL or valid for reading `count` elements, and every script for reading its bytes, for as long as
     /// the result is used.
-    pub(super) unsafe fn outputs<'a>(&self) -> Vec<Output<'a>> {
+    pub(crate) unsafe fn outputs<'a>(&self) -> Vec<Output<'a>> {
         let items = unsafe { slice(self.items, self.count) };
         let output = |item: &sv2_transaction_output| Output {
             value: item.value,

@@ -23,6 +23,14 @@ impl Lists {
         *self = Self::default();
     }
 
+    /// Indexes byte strings as they stand on the wire.
+    pub(crate) fn bytes(&mut self, list: List<'_, &[u8]>) -> sv2_bytes_list {
+        let items = &mut self.bytes;
+        items.clear();
+        items.extend(list.iter().map(sv2_bytes::borrow));
+        sv2_bytes_list { items: items.as_ptr(), count: items.len() }
+    }
+
     pub(super) fn u16s(&mut self, slot: usize, list: List<'_, u16>) -> sv2_u16_list {
         let Some(items) = self.u16s.get_mut(slot) else { return sv2_u16_list { items: std::ptr::null(), count: 0 } };
         items.clear();

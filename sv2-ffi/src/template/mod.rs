@@ -1,9 +1,15 @@
-//! The template provider engine (spec 7).
+//! The template provider and the template client (spec 7).
 
+mod client;
+mod client_event;
+mod client_options;
 mod event;
 mod provider;
 mod values;
 
+pub use client::*;
+pub use client_event::*;
+pub use client_options::*;
 pub use event::*;
 pub use provider::*;
 pub use values::*;

@@ -231,11 +231,7 @@ impl sv2_template_provider_options {
         set(&mut options.max_clients, self.max_clients);
         set(&mut options.max_keys, self.max_keys);
         set(&mut options.transaction_cache_len, self.transaction_cache_len);
-        let usual_output = options.limits.max_output;
-        options.limits = self.limits.into();
-        if self.limits.max_output == 0 {
-            options.limits.max_output = usual_output;
-        }
+        options.limits = self.limits.with_usual_output(options.limits.max_output);
         Ok(options)
     }
 }
