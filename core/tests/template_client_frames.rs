@@ -324,11 +324,23 @@ fn a_provider_that_was_restarted_may_use_its_ids_again() {
     host.connect();
     host.accept();
     assert!(!host.client.is_serving(), "its tip is that of an earlier connection");
-    host.hear_future(1);
+    host.hear(&NewTemplate { coinbase_tx_value_remaining: 77, ..new_template(1, true) });
     assert_eq!(host.take_events(), [Event::Ready, expired(1), Event::NewTemplate { template_id: 1, future: true }]);
     host.hear_tip(1, 1);
     assert!(host.client.is_serving());
     assert_eq!(host.logs, [""; 0]);
+}
+
+#[test]
+fn a_future_template_that_is_known_stays_what_it_was_until_a_tip_says_otherwise() {
+    let mut host = Host::set_up();
+    host.serve(1, 1);
+    host.hear_future(1);
+    assert_eq!(host.take_events(), [Event::NewTemplate { template_id: 1, future: true }]);
+    assert_eq!(host.client.template(1).unwrap().tip, Some(tip(1)));
+    host.hear_tip(1, 2);
+    assert_eq!(host.take_events(), [Event::NewTip { template_id: 1, tip: tip(2) }]);
+    assert_eq!(host.client.template(1).unwrap().tip, Some(tip(2)));
 }
 
 #[test]

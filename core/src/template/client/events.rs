@@ -16,7 +16,8 @@ use crate::template::{Level, PROTOCOL_VERSION, SubmittedSolution, TemplateError}
 pub enum Event {
     /// The provider has accepted the connection. What waited is on its way: constraints, solutions.
     Ready,
-    /// A template came: [`template`](super::TemplateClient::template) gives it.
+    /// A template came: [`template`](super::TemplateClient::template) gives it. One that is known may come again over the next
+    /// connection; if it is the same, it stays on its tip until a [`Event::NewTip`] says otherwise.
     NewTemplate {
         /// The template.
         template_id: u64,

@@ -83,13 +83,15 @@ impl TemplateClient {
         if !future {
             link.template_deadline = None;
         }
-        // A provider that was restarted may begin with the same ids again.
-        let replaced = self.store.remove(template_id);
-        self.forget_template(replaced);
-        if future {
-            self.store.insert_future(template);
-        } else {
-            self.store.insert_active(template);
+        if !(future && self.store.renew(&template)) {
+            // A provider that was restarted may begin with the same ids again.
+            let replaced = self.store.remove(template_id);
+            self.forget_template(replaced);
+            if future {
+                self.store.insert_future(template);
+            } else {
+                self.store.insert_active(template);
+            }
         }
         while let Some(id) = self.store.remove_surplus(self.options.max_future_templates, self.options.max_templates) {
             self.forget_template(Some(id));

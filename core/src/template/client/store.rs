@@ -18,6 +18,8 @@ struct Stored {
     template: ReceivedTemplate,
     /// The how-manieth it is. Ids say so too, but those of an earlier connection may have been greater.
     arrival: u64,
+    /// Whether it came again as a future template: then it may be on another tip.
+    renewed: bool,
     /// Until when, this millisecond included, it is kept, if its tip is gone.
     expires_at: Option<u64>,
 }
@@ -41,9 +43,17 @@ impl Store {
         self.insert(template);
     }
 
+    /// A future template came that is there already, the same in all but the tip, as when a provider is connected again: then
+    /// what is mined on it goes on.
+    pub(super) fn renew(&mut self, template: &ReceivedTemplate) -> bool {
+        let stored = self.stored.get_mut(&template.template_id);
+        let same = stored.filter(|stored| stored.template.is_same_as(template));
+        same.map(|stored| stored.renewed = true).is_some()
+    }
+
     fn insert(&mut self, template: ReceivedTemplate) {
         self.arrivals += 1;
-        let stored = Stored { template, arrival: self.arrivals, expires_at: None };
+        let stored = Stored { template, arrival: self.arrivals, renewed: false, expires_at: None };
         self.stored.insert(stored.template.template_id, stored);
     }
 
@@ -59,9 +69,13 @@ impl Store {
     pub(super) fn set_tip(&mut self, template_id: u64, tip: Tip, expires_at: u64) -> bool {
         self.tip = Some(tip);
         let is_on = |other: &Tip| other.prev_hash == tip.prev_hash;
-        let named = self.stored.get_mut(&template_id).map(|stored| &mut stored.template);
-        let named = named.filter(|template| template.tip.as_ref().is_none_or(is_on));
-        let activated = named.map(|template| template.tip = Some(tip)).is_some();
+        let named = self.stored.get_mut(&template_id);
+        let named = named.filter(|stored| stored.renewed || stored.template.tip.as_ref().is_none_or(is_on));
+        let activated = named.is_some();
+        if let Some(stored) = named {
+            stored.template.tip = Some(tip);
+            stored.renewed = false;
+        }
         self.active = activated.then_some(template_id);
         for stored in self.stored.values_mut() {
             let Some(other) = &stored.template.tip else { continue };

@@ -97,6 +97,11 @@ impl ReceivedTemplate {
         Ok(template)
     }
 
+    /// Whether all that the provider says of it is the same; the tip is not looked at.
+    pub(super) fn is_same_as(&self, other: &Self) -> bool {
+        Self { tip: self.tip, ..other.clone() } == *self
+    }
+
     /// Whether it waits for its tip.
     #[must_use]
     pub fn is_future(&self) -> bool {
