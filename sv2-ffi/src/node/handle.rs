@@ -87,11 +87,25 @@ pub unsafe extern "C" fn sv2_node_new(options: *const sv2_node_options, out: *mu
         let Ok(queue) = Queue::new() else { return SV2_ERROR_INTERNAL };
         let queue = Arc::new(queue);
         let its_queue = Arc::clone(&queue);
-        let thread = std::thread::Builder::new().name("sv2-node".to_owned()).spawn(move || run(settings, its_queue));
+        let builder = std::thread::Builder::new().name("sv2-node".to_owned());
+        let thread = without_signals(|| builder.spawn(move || run(settings, its_queue)));
         let Ok(thread) = thread else { return SV2_ERROR_INTERNAL };
         let node = sv2_node { poisoned: false, queue, thread: Some(thread), log: options.log, lent: Lent::default() };
         unsafe { hand_out(out, node) }
     })
+}
+
+/// Runs `start`, which starts a thread, with all signals blocked; the thread keeps it so: the program's signals go to its own
+/// threads.
+fn without_signals<T>(start: impl FnOnce() -> T) -> T {
+    unsafe {
+        let (mut all, mut before) = (std::mem::zeroed(), std::mem::zeroed());
+        libc::sigfillset(&mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before);
+        let started = start();
+        libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut());
+        started
+    }
 }
 
 /// The thread; a panic of it makes the object unusable.

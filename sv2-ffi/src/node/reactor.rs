@@ -148,10 +148,9 @@ impl Drop for Sleep {
     }
 }
 
-/// One direction, or both, of a socket that does not block.
+/// One direction of a socket that does not block.
 pub(super) struct Stream {
-    socket: Rc<UnixStream>,
-    reactor: Reactor,
+    socket: Rc<Socket>,
     /// The turn of the last read, and how many there were in it.
     reads: (u64, u32),
 }
@@ -160,8 +159,8 @@ impl Stream {
     /// The two directions of `socket`.
     pub(super) fn pair(socket: UnixStream, reactor: &Reactor) -> io::Result<(Self, Self)> {
         socket.set_nonblocking(true)?;
-        let socket = Rc::new(socket);
-        let half = || Self { socket: Rc::clone(&socket), reactor: reactor.clone(), reads: (0, 0) };
+        let socket = Rc::new(Socket { stream: socket, reactor: reactor.clone() });
+        let half = || Self { socket: Rc::clone(&socket), reads: (0, 0) };
         Ok((half(), half()))
     }
 
@@ -173,7 +172,7 @@ impl Stream {
     ) -> Poll<io::Result<T>> {
         match result {
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
-                self.reactor.wait_for(self.socket.as_raw_fd(), events, cx);
+                self.socket.reactor.wait_for(self.socket.stream.as_raw_fd(), events, cx);
                 Poll::Pending
             }
             result => Poll::Ready(result),
@@ -183,14 +182,14 @@ impl Stream {
 
 impl AsyncRead for Stream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        let turn = self.reactor.0.borrow().turn;
+        let turn = self.socket.reactor.0.borrow().turn;
         let (last, reads) = self.reads;
         self.reads = (turn, if last == turn { reads + 1 } else { 1 });
         if self.reads.1 > READS_PER_TURN {
-            self.reactor.wait_for(self.socket.as_raw_fd(), libc::POLLIN, cx);
+            self.socket.reactor.wait_for(self.socket.stream.as_raw_fd(), libc::POLLIN, cx);
             return Poll::Pending;
         }
-        let result = (&*self.socket).read(buffer);
+        let result = (&self.socket.stream).read(buffer);
         self.wait_unless_done(libc::POLLIN, cx, result)
     }
 }
@@ -198,7 +197,7 @@ impl AsyncRead for Stream {
 impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
         // Not write(2), which would send the program SIGPIPE when the node is gone.
-        let fd = self.socket.as_raw_fd();
+        let fd = self.socket.stream.as_raw_fd();
         let sent = unsafe { libc::send(fd, buffer.as_ptr().cast(), buffer.len(), libc::MSG_NOSIGNAL) };
         let result = usize::try_from(sent).map_err(|_| io::Error::last_os_error());
         self.wait_unless_done(libc::POLLOUT, cx, result)
@@ -210,15 +209,21 @@ impl AsyncWrite for Stream {
 
     fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         // The other side may have closed it before, which is an error of no interest.
-        let _ = self.socket.shutdown(std::net::Shutdown::Write);
+        let _ = self.socket.stream.shutdown(std::net::Shutdown::Write);
         Poll::Ready(Ok(()))
     }
 }
 
-impl Drop for Stream {
+/// What the two directions share.
+struct Socket {
+    stream: UnixStream,
+    reactor: Reactor,
+}
+
+impl Drop for Socket {
     fn drop(&mut self) {
         // The number may be given to another file soon.
-        self.reactor.forget(self.socket.as_raw_fd());
+        self.reactor.forget(self.stream.as_raw_fd());
     }
 }
 

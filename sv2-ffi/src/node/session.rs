@@ -41,6 +41,8 @@ pub(super) struct Session {
     call_timeout: Duration,
     /// The node's tip, as the host was last told.
     tip: Cell<Hash>,
+    /// How many there were.
+    tip_number: Cell<u64>,
     /// Set when there may be templates to make.
     pub(super) work: Signal,
     /// Work that nobody waits for, done beside the rest.
@@ -102,6 +104,7 @@ async fn converse(worker: &Rc<Worker>, init: init::Client, was_ready: &Cell<bool
         reactor: worker.reactor.clone(),
         call_timeout: limit,
         tip: Cell::new([0; 32]),
+        tip_number: Cell::new(0),
         work: Signal::default(),
         tasks,
         discarded,
@@ -162,9 +165,14 @@ impl Session {
         self.tip.get()
     }
 
+    pub(super) fn tip_number(&self) -> u64 {
+        self.tip_number.get()
+    }
+
     /// The node has this tip: tells the host, if it is news.
     pub(super) fn set_tip(&self, worker: &Worker, tip: Hash) {
         if self.tip.replace(tip) != tip {
+            self.tip_number.set(self.tip_number.get() + 1);
             worker.push(Event::TipChanged { prev_hash: tip });
             self.work.set();
         }

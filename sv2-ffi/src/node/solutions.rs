@@ -22,7 +22,8 @@ const GONE: &str = "the node is gone, and with it the template's transactions";
 /// A block that the node has not answered for.
 pub(super) struct Unsubmitted {
     solution: Rc<Solution>,
-    /// With them the block is whole, and can be handed in over another connection.
+    held: Rc<Held>,
+    /// With them the block is whole, and can be handed in over another connection. They may become known after the solution.
     transactions: Option<Arc<Transactions>>,
     /// Whether the host was given the block.
     is_given_out: bool,
@@ -42,7 +43,8 @@ impl Worker {
         let transactions = held.transactions.borrow().clone();
         let remote = held.remote.borrow().clone();
         if let (Some(session), Some(remote)) = (self.session(), remote) {
-            self.keep(Unsubmitted { solution: Rc::clone(&solution), transactions, is_given_out: false });
+            let (solution_kept, held_kept) = (Rc::clone(&solution), Rc::clone(&held));
+            self.keep(Unsubmitted { solution: solution_kept, held: held_kept, transactions, is_given_out: false });
             let worker = Rc::clone(self);
             return session.clone().spawn(async move { worker.submit_to(&session, &held, &remote, &solution).await });
         }
@@ -52,7 +54,7 @@ impl Worker {
         };
         self.give_out(&solution, &transactions);
         let whole = Some(Arc::clone(&transactions));
-        self.keep(Unsubmitted { solution: Rc::clone(&solution), transactions: whole, is_given_out: true });
+        self.keep(Unsubmitted { solution: Rc::clone(&solution), held, transactions: whole, is_given_out: true });
         if let Some(session) = self.session() {
             self.submit_whole(&session, solution, transactions);
         }
@@ -95,10 +97,10 @@ impl Worker {
     /// left.
     pub(super) fn rescue_solutions(&self) {
         let mut lost = Vec::new();
-        self.unsubmitted.borrow_mut().retain_mut(|kept| match &kept.transactions {
+        self.unsubmitted.borrow_mut().retain_mut(|kept| match kept.find_transactions() {
             Some(transactions) => {
                 if !std::mem::replace(&mut kept.is_given_out, true) {
-                    self.give_out(&kept.solution, transactions);
+                    self.give_out(&kept.solution, &transactions);
                 }
                 true
             }
@@ -184,6 +186,13 @@ impl Worker {
 }
 
 impl Unsubmitted {
+    fn find_transactions(&mut self) -> Option<Arc<Transactions>> {
+        if self.transactions.is_none() {
+            self.transactions = self.held.transactions.borrow().clone();
+        }
+        self.transactions.clone()
+    }
+
     fn whole(&self) -> Option<(Rc<Solution>, Arc<Transactions>)> {
         Some((Rc::clone(&self.solution), Arc::clone(self.transactions.as_ref()?)))
     }

@@ -49,9 +49,13 @@ impl Drop for Remote {
 #[derive(Clone, Copy)]
 pub(super) struct Current {
     pub(super) node_handle: u64,
+    /// Of which tip since the connection was made: one that comes back is another.
+    pub(super) tip_number: u64,
     pub(super) prev_hash: Hash,
     pub(super) nbits: u32,
     pub(super) value: u64,
+    /// The host has freed it.
+    pub(super) is_freed: bool,
 }
 
 /// All templates that the host has not freed, by handle.

@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use futures::executor::LocalPool;
 use futures::future::select;
 use futures::task::LocalSpawnExt;
-use sv2_core::bitcoin::Hash;
 use sv2_core::template::{ConstraintKey, Level, Template, TemplateKind};
 
 use super::api::{Contents, Transactions};
@@ -53,8 +52,8 @@ pub(super) struct Worker {
 #[derive(Default)]
 struct Key {
     current: Option<Current>,
-    /// The tip on which a provisional template was made.
-    provisional_on: Option<Hash>,
+    /// The number of the tip on which a provisional template was made.
+    provisional_on: Option<u64>,
     /// The node refused to make one: not to be asked again before this.
     retry_at: Option<Instant>,
 }
@@ -107,7 +106,13 @@ impl Worker {
     }
 
     fn want(&self, key: ConstraintKey) {
-        self.keys.borrow_mut().entry(key).or_default();
+        let mut keys = self.keys.borrow_mut();
+        let state = keys.entry(key).or_default();
+        // What the host has freed it cannot use.
+        if state.current.is_some_and(|current| current.is_freed) {
+            state.current = None;
+        }
+        drop(keys);
         if let Some(session) = &*self.session.borrow() {
             session.work.set();
         }
@@ -115,11 +120,8 @@ impl Worker {
 
     fn free(&self, handle: u64) {
         self.templates.free(handle);
-        // What the host has freed it cannot use: should it want one for the key again, another is made.
-        for key in self.keys.borrow_mut().values_mut() {
-            if key.current.is_some_and(|current| current.node_handle == handle) {
-                key.current = None;
-            }
+        for current in self.keys.borrow_mut().values_mut().filter_map(|key| key.current.as_mut()) {
+            current.is_freed |= current.node_handle == handle;
         }
     }
 
@@ -199,7 +201,7 @@ impl Worker {
         let mut looked_at = Instant::now();
         loop {
             self.make_provisional(session).await?;
-            if let Some(key) = self.next_lacking(session.tip()) {
+            if let Some(key) = self.next_lacking(session.tip_number()) {
                 match self.make(session, key, TemplateKind::Full).await {
                     Ok((remote, contents)) => self.offer(session, &[key], &remote, contents).await?,
                     Err(error) => self.postpone(key, error)?,
@@ -222,10 +224,10 @@ impl Worker {
     /// On a new tip, one template without transactions for all keys that had one on the tip before: it costs the node next to
     /// nothing, and is the same for every key, since there is nothing to leave out.
     async fn make_provisional(self: &Rc<Self>, session: &Rc<Session>) -> Result<(), CallError> {
-        let tip = session.tip();
+        let tip = session.tip_number();
         let mut behind = Vec::new();
         for (key, state) in self.keys.borrow_mut().iter_mut() {
-            let is_behind = state.current.is_some_and(|current| current.prev_hash != tip);
+            let is_behind = state.current.is_some_and(|current| current.tip_number != tip);
             if is_behind && state.provisional_on.replace(tip) != Some(tip) {
                 behind.push(*key);
             }
@@ -241,9 +243,9 @@ impl Worker {
         }
     }
 
-    /// A key without a template on `tip` that may be asked for now.
-    fn next_lacking(&self, tip: Hash) -> Option<ConstraintKey> {
-        let lacks = |key: &Key| key.current.is_none_or(|current| current.prev_hash != tip);
+    /// A key without a template on the tip of this number that may be asked for now.
+    fn next_lacking(&self, tip: u64) -> Option<ConstraintKey> {
+        let lacks = |key: &Key| key.current.is_none_or(|current| current.tip_number != tip);
         let may_ask = |key: &Key| key.retry_at.is_none_or(|at| at <= Instant::now());
         self.keys.borrow().iter().find(|(_, key)| lacks(key) && may_ask(key)).map(|(key, _)| *key)
     }
@@ -290,21 +292,37 @@ impl Worker {
             }
         }
         let template = made.into_template();
+        let is_empty = template.merkle_path.is_empty();
         for key in keys {
-            // It may have been dropped meanwhile.
-            if let Some(state) = self.keys.borrow_mut().get_mut(key) {
-                let (node_handle, held) = self.templates.add(*key, Rc::clone(remote));
-                if template.kind == TemplateKind::Full {
-                    let (prev_hash, nbits) = (template.prev_hash, template.nbits);
-                    let current =
-                        Current { node_handle, prev_hash, nbits, value: template.coinbase_tx_value_remaining };
-                    *state = Key { current: Some(current), provisional_on: state.provisional_on, retry_at: None };
-                }
-                self.push(Event::TemplateReady { key: *key, template: Template { node_handle, ..template.clone() } });
-                self.keep_or_fetch_transactions(session, held, template.merkle_path.is_empty());
+            let (node_handle, held) = self.templates.add(*key, Rc::clone(remote));
+            let template = Template { node_handle, ..template.clone() };
+            if !self.note(*key, session.tip_number(), &template) {
+                // It was dropped meanwhile.
+                self.templates.free(node_handle);
+                continue;
             }
+            self.push(Event::TemplateReady { key: *key, template });
+            self.keep_or_fetch_transactions(session, held, is_empty);
         }
         Ok(())
+    }
+
+    /// Notes that a key has a template; false if it is not wanted any more.
+    fn note(&self, key: ConstraintKey, tip_number: u64, template: &Template) -> bool {
+        let mut keys = self.keys.borrow_mut();
+        let Some(state) = keys.get_mut(&key) else { return false };
+        if template.kind == TemplateKind::Full {
+            state.retry_at = None;
+            state.current = Some(Current {
+                node_handle: template.node_handle,
+                tip_number,
+                prev_hash: template.prev_hash,
+                nbits: template.nbits,
+                value: template.coinbase_tx_value_remaining,
+                is_freed: false,
+            });
+        }
+        true
     }
 
     /// Makes a template for the cheapest key, and if it is worth enough more, for all.
@@ -321,8 +339,8 @@ impl Worker {
         if !is_other_work && risen < self.options.fee_threshold_sat {
             return Ok(());
         }
-        for (other, state) in self.keys.borrow_mut().iter_mut() {
-            if *other != key {
+        if header.prev_hash == current.prev_hash {
+            for (_, state) in self.keys.borrow_mut().iter_mut().filter(|(other, _)| **other != key) {
                 state.current = None;
             }
         }
