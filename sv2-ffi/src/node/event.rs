@@ -9,7 +9,8 @@ use super::queue::Event;
 use super::types::*;
 use crate::text::ErrorText;
 use crate::{
-    SV2_TEMPLATE_FULL, SV2_TEMPLATE_PROVISIONAL, sv2_bytes, sv2_bytes_list, sv2_template, sv2_u256, sv2_u256_list,
+    SV2_TEMPLATE_FULL, SV2_TEMPLATE_NEXT_HEIGHT, SV2_TEMPLATE_PROVISIONAL, sv2_bytes, sv2_bytes_list, sv2_template,
+    sv2_u256, sv2_u256_list,
 };
 
 /// What the last event points to.
@@ -84,6 +85,7 @@ impl Lent {
             kind: match template.kind {
                 TemplateKind::Full => SV2_TEMPLATE_FULL,
                 TemplateKind::Provisional => SV2_TEMPLATE_PROVISIONAL,
+                TemplateKind::NextHeight => SV2_TEMPLATE_NEXT_HEIGHT,
             },
             reserved: [0; 2],
             target: sv2_u256 { bytes: [0; 32] },
