@@ -9,7 +9,7 @@ use super::header::Header;
 use super::list::{Element, List};
 use super::merkle::merkle_root;
 use super::reader::Reader;
-use super::transaction::Transaction;
+use super::transaction::{Output, Transaction};
 
 /// Length of a witness commitment's scriptPubKey in bytes. (Consensus allows more bytes after it.)
 pub const COMMITMENT_SCRIPT_LEN: usize = 38;
@@ -92,8 +92,9 @@ pub fn commitment_script(commitment: &Hash) -> [u8; COMMITMENT_SCRIPT_LEN] {
 /// The witness commitment in a coinbase's outputs: by consensus the last that looks like one.
 #[must_use]
 pub fn find_witness_commitment(coinbase: &Transaction<'_>) -> Option<Hash> {
-    coinbase
-        .outputs()
-        .filter_map(|output| output.script_pubkey.strip_prefix(&COMMITMENT_HEADER)?.first_chunk().copied())
-        .last()
+    last_witness_commitment(coinbase.outputs())
+}
+
+pub(crate) fn last_witness_commitment<'a>(outputs: impl Iterator<Item = Output<'a>>) -> Option<Hash> {
+    outputs.filter_map(|output| output.script_pubkey.strip_prefix(&COMMITMENT_HEADER)?.first_chunk().copied()).last()
 }

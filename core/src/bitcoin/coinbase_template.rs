@@ -6,7 +6,7 @@ use super::coinbase::{self, NULL_INDEX, SCRIPT_SIG_LEN};
 use super::compact_size;
 use super::error::{Error, ErrorKind};
 use super::hash::Hash;
-use super::list::Element;
+use super::list::List;
 use super::reader::Reader;
 use super::transaction::Output;
 
@@ -66,7 +66,7 @@ impl CoinbaseTemplate<'_> {
         extranonce_len: usize,
         client_outputs: &[Output<'_>],
     ) -> Result<(Vec<u8>, Vec<u8>), Error> {
-        self.check_outputs()?;
+        self.outputs()?;
         let script_sig_len = self.prefix.len().saturating_add(script.len()).saturating_add(extranonce_len);
         if !SCRIPT_SIG_LEN.contains(&script_sig_len) {
             return Err(Error { kind: ErrorKind::ScriptSigLength, field: "script_sig", offset: 0 });
@@ -102,12 +102,14 @@ impl CoinbaseTemplate<'_> {
         bytes
     }
 
-    /// The template may come from a stranger: its outputs must be what their count says.
-    fn check_outputs(&self) -> Result<(), Error> {
+    /// The template's outputs. It may come from a stranger: they must be what their count says.
+    ///
+    /// # Errors
+    /// `UnexpectedEnd`, `NonMinimalCompactSize` or `TrailingBytes`, with the offset in `outputs`.
+    pub(crate) fn outputs(&self) -> Result<List<'_, Output<'_>>, Error> {
         let mut reader = Reader::new(self.outputs);
-        for _ in 0..self.outputs_count {
-            Output::read(&mut reader)?;
-        }
-        reader.finish("coinbase_tx_outputs")
+        let outputs = List::read_elements(&mut reader, self.outputs_count as usize)?;
+        reader.finish("coinbase_tx_outputs")?;
+        Ok(outputs)
     }
 }

@@ -20,7 +20,7 @@
 pub mod coinbase;
 pub mod compact_size;
 
-mod block;
+pub(crate) mod block;
 mod coinbase_template;
 mod error;
 mod hash;

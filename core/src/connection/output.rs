@@ -115,14 +115,17 @@ impl Output {
     }
 
     fn fill_from_queue(&mut self) -> Result<(), CipherError> {
-        if matches!(self.cipher, Cipher::Closed) {
-            return Ok(());
-        }
-        if self.ready().is_empty() {
+        let mut sealer = match &mut self.cipher {
+            Cipher::Closed => return Ok(()),
+            Cipher::Plain => None,
+            Cipher::Sealed(cipher) => Some(cipher.sealer()?),
+        };
+        if self.sent == self.ready.len() {
             self.ready.clear();
             self.sent = 0;
         }
-        self.ready.reserve_exact(self.queued_sealed_len().min(READY_LEN.saturating_sub(self.ready.len())));
+        let room = READY_LEN.saturating_sub(self.ready.len());
+        self.ready.reserve_exact(sealed_len_of(&self.queue).min(room));
         while let Some(first) = self.queue.front_mut() {
             let piece = first.piece();
             let start = self.ready.len();
@@ -130,8 +133,8 @@ impl Output {
                 break;
             }
             self.ready.extend_from_slice(piece);
-            if let Cipher::Sealed(cipher) = &mut self.cipher {
-                match cipher.seal(self.ready.get_mut(start..).unwrap_or_default()) {
+            if let Some(sealer) = &mut sealer {
+                match sealer.seal(self.ready.get_mut(start..).unwrap_or_default()) {
                     Ok(mac) => self.ready.extend_from_slice(&mac),
                     Err(error) => {
                         // Nothing goes out that is not sealed.
@@ -150,14 +153,9 @@ impl Output {
         Ok(())
     }
 
-    /// Bytes on the wire of what is queued.
-    fn queued_sealed_len(&self) -> usize {
-        self.queue.iter().map(Queued::sealed_len).sum()
-    }
-
     /// Whether all that waits will be ready with the next call of [`Output::fill`].
     pub(super) fn goes_out_at_once(&self) -> bool {
-        self.queue.is_empty() || self.ready.len() + self.queued_sealed_len() <= READY_LEN
+        self.queue.is_empty() || self.ready.len() + sealed_len_of(&self.queue) <= READY_LEN
     }
 
     pub(super) fn lend(&mut self, memory: &mut Vec<u8>) {
@@ -238,6 +236,11 @@ impl Queued {
             _ => sealed_len(left),
         }
     }
+}
+
+/// Bytes on the wire of what is queued.
+fn sealed_len_of(queue: &VecDeque<Queued>) -> usize {
+    queue.iter().map(Queued::sealed_len).sum()
 }
 
 /// Seals the payload that stands at the end of `ready`, from `start`, as one or more Noise messages.

@@ -19,13 +19,15 @@ pub(super) const NONCE_LEN: usize = 12;
 /// A backend keeps no state: it gets the key with every call, so that the only lasting copy is the one that
 /// [`CipherState`] wipes.
 pub(super) trait Cipher {
+    /// The key in the backend's form, for a few calls in a row.
+    type Key;
+
+    /// Brings a key into the backend's form.
+    fn key(key: &[u8; KEY_LEN]) -> Result<Self::Key, CipherError>;
+
     /// Encrypts `data` in place and returns the MAC over `ad` and the ciphertext.
-    fn seal(
-        key: &[u8; KEY_LEN],
-        nonce: &[u8; NONCE_LEN],
-        ad: &[u8],
-        data: &mut [u8],
-    ) -> Result<[u8; MAC_LEN], CipherError>;
+    fn seal(key: &Self::Key, nonce: &[u8; NONCE_LEN], ad: &[u8], data: &mut [u8])
+    -> Result<[u8; MAC_LEN], CipherError>;
 
     /// Decrypts `data[from..]`, a ciphertext followed by its MAC, to the start of `data`, and returns the length
     /// of the plaintext. After an error the bytes of `data` mean nothing.
@@ -93,9 +95,13 @@ impl CipherState {
     /// [`CipherError::TooLong`] above [`MAX_PLAINTEXT_LEN`]; [`CipherError::NonceExhausted`]. Either leaves `data`
     /// and the state as they were.
     pub fn seal(&mut self, data: &mut [u8]) -> Result<[u8; MAC_LEN], CipherError> {
-        let mut mac = [0; MAC_LEN];
-        self.seal_with_ad(&[], data, &mut mac)?;
-        Ok(mac)
+        self.sealer()?.seal(data)
+    }
+
+    /// For several messages in a row.
+    pub(crate) fn sealer(&mut self) -> Result<Sealer<'_>, CipherError> {
+        let key = Backend::key(&self.key)?;
+        Ok(Sealer { state: self, key })
     }
 
     /// Like [`seal`](Self::seal) for a plaintext that is followed by [`MAC_LEN`] bytes of room: the MAC is written there.
@@ -136,13 +142,23 @@ impl CipherState {
         data: &mut [u8],
         mac: &mut [u8; MAC_LEN],
     ) -> Result<(), CipherError> {
+        *mac = self.seal_with_key(&Backend::key(&self.key)?, ad, data)?;
+        Ok(())
+    }
+
+    fn seal_with_key(
+        &mut self,
+        key: &<Backend as Cipher>::Key,
+        ad: &[u8],
+        data: &mut [u8],
+    ) -> Result<[u8; MAC_LEN], CipherError> {
         if data.len() > MAX_PLAINTEXT_LEN {
             return Err(CipherError::TooLong);
         }
         let next = self.next_nonce()?;
-        *mac = Backend::seal(&self.key, &nonce_bytes(self.nonce), ad, data)?;
+        let mac = Backend::seal(key, &nonce_bytes(self.nonce), ad, data)?;
         self.nonce = next;
-        Ok(())
+        Ok(mac)
     }
 
     /// `DecryptWithAd` of spec 4.4.1.
@@ -170,6 +186,19 @@ impl CipherState {
 impl fmt::Debug for CipherState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CipherState").field("nonce", &self.nonce).finish_non_exhaustive()
+    }
+}
+
+/// A [`CipherState`] that seals some messages in a row, for which the backend's key is made once.
+pub(crate) struct Sealer<'a> {
+    state: &'a mut CipherState,
+    key: <Backend as Cipher>::Key,
+}
+
+impl Sealer<'_> {
+    /// As [`CipherState::seal`].
+    pub(crate) fn seal(&mut self, data: &mut [u8]) -> Result<[u8; MAC_LEN], CipherError> {
+        self.state.seal_with_key(&self.key, &[], data)
     }
 }
 

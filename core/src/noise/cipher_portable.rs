@@ -8,16 +8,19 @@ use super::cipher::{Cipher, CipherError, KEY_LEN, MAC_LEN, NONCE_LEN};
 pub(super) struct Portable;
 
 impl Cipher for Portable {
+    type Key = ChaCha20Poly1305;
+
+    fn key(key: &[u8; KEY_LEN]) -> Result<ChaCha20Poly1305, CipherError> {
+        Ok(ChaCha20Poly1305::new(key.into()))
+    }
+
     fn seal(
-        key: &[u8; KEY_LEN],
+        key: &ChaCha20Poly1305,
         nonce: &[u8; NONCE_LEN],
         ad: &[u8],
         data: &mut [u8],
     ) -> Result<[u8; MAC_LEN], CipherError> {
-        ChaCha20Poly1305::new(key.into())
-            .encrypt_inout_detached(nonce.into(), ad, data.into())
-            .map(Into::into)
-            .map_err(|_| CipherError::Backend)
+        key.encrypt_inout_detached(nonce.into(), ad, data.into()).map(Into::into).map_err(|_| CipherError::Backend)
     }
 
     fn open_within(

@@ -7,13 +7,21 @@ use super::cipher::{Cipher, CipherError, KEY_LEN, MAC_LEN, NONCE_LEN};
 pub(super) struct Ring;
 
 impl Cipher for Ring {
+    type Key = LessSafeKey;
+
+    /// Made for each operation or a few in a row, which costs some nanoseconds: ring does not zero its key objects, so none
+    /// is kept.
+    fn key(key: &[u8; KEY_LEN]) -> Result<LessSafeKey, CipherError> {
+        UnboundKey::new(&CHACHA20_POLY1305, key).map(LessSafeKey::new).map_err(|_| CipherError::Backend)
+    }
+
     fn seal(
-        key: &[u8; KEY_LEN],
+        key: &LessSafeKey,
         nonce: &[u8; NONCE_LEN],
         ad: &[u8],
         data: &mut [u8],
     ) -> Result<[u8; MAC_LEN], CipherError> {
-        let tag = ring_key(key)?
+        let tag = key
             .seal_in_place_separate_tag(Nonce::assume_unique_for_key(*nonce), Aad::from(ad), data)
             .map_err(|_| CipherError::Backend)?;
         tag.as_ref().try_into().map_err(|_| CipherError::Backend)
@@ -29,14 +37,9 @@ impl Cipher for Ring {
         if data.len().checked_sub(from).is_none_or(|len| len < MAC_LEN) {
             return Err(CipherError::TooShort);
         }
-        ring_key(key)?
+        Self::key(key)?
             .open_within(Nonce::assume_unique_for_key(*nonce), Aad::from(ad), data, from..)
             .map(|plaintext| plaintext.len())
             .map_err(|_| CipherError::Authentication)
     }
-}
-
-/// Made for each operation, which costs a few nanoseconds: ring does not zero its key objects, so none is kept.
-fn ring_key(key: &[u8; KEY_LEN]) -> Result<LessSafeKey, CipherError> {
-    UnboundKey::new(&CHACHA20_POLY1305, key).map(LessSafeKey::new).map_err(|_| CipherError::Backend)
 }

@@ -54,6 +54,19 @@ fn what_one_state_seals_the_other_opens_in_order() {
 }
 
 #[test]
+fn sealing_in_a_row_is_sealing_one_by_one() {
+    let (mut send, mut same) = pair();
+    let mut sealer = send.sealer().unwrap();
+    for len in [6, 0, MAX_PLAINTEXT_LEN, 80] {
+        let mut data = pattern(len);
+        let mac = sealer.seal(&mut data).unwrap();
+        assert_eq!([&data[..], &mac].concat(), sealed(&mut same, &pattern(len)));
+    }
+    assert_eq!(sealer.seal(&mut pattern(MAX_PLAINTEXT_LEN + 1)), Err(CipherError::TooLong));
+    assert_eq!(send.nonce, 4);
+}
+
+#[test]
 fn the_nonce_is_four_zero_bytes_and_a_little_endian_number() {
     assert_eq!(nonce_bytes(0x0807_0605_0403_0201), [0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8]);
 }
@@ -164,7 +177,11 @@ macro_rules! on_backend {
                 for vector in published {
                     let Vector { source, key, nonce, ad, plaintext, ciphertext_sha256, mac } = vector;
                     let mut data = plaintext.clone();
-                    assert_eq!(<$backend>::seal(&key, &nonce, &ad, &mut data), Ok(mac), "{source}");
+                    assert_eq!(
+                        <$backend>::seal(&<$backend>::key(&key).unwrap(), &nonce, &ad, &mut data),
+                        Ok(mac),
+                        "{source}"
+                    );
                     assert_eq!(Sha256::hash(&data).to_byte_array(), ciphertext_sha256, "{source}");
                     data.extend_from_slice(&mac);
                     assert_eq!(<$backend>::open_within(&key, &nonce, &ad, &mut data, 0), Ok(plaintext.len()));
@@ -177,7 +194,8 @@ macro_rules! on_backend {
                 for from in [0, 1, 15, 16, 17, 64, 4096] {
                     for len in [0, 1, 63, 64, 300] {
                         let mut data = pattern(from + len);
-                        let mac = <$backend>::seal(&KEY, &[9; 12], b"ad", &mut data[from..]).unwrap();
+                        let mac = <$backend>::seal(&<$backend>::key(&KEY).unwrap(), &[9; 12], b"ad", &mut data[from..])
+                            .unwrap();
                         data.extend_from_slice(&mac);
                         assert_eq!(<$backend>::open_within(&KEY, &[9; 12], b"ad", &mut data, from), Ok(len));
                         assert_eq!(data[..len], pattern(from + len)[from..], "{len} bytes from {from}");
@@ -188,7 +206,7 @@ macro_rules! on_backend {
             #[test]
             fn another_key_nonce_or_associated_data_does_not_open() {
                 let mut data = pattern(40);
-                let mac = <$backend>::seal(&KEY, &[9; 12], b"ad", &mut data).unwrap();
+                let mac = <$backend>::seal(&<$backend>::key(&KEY).unwrap(), &[9; 12], b"ad", &mut data).unwrap();
                 data.extend_from_slice(&mac);
                 for (key, nonce, ad) in
                     [([0; 32], [9; 12], &b"ad"[..]), (KEY, [8; 12], b"ad"), (KEY, [9; 12], b""), (KEY, [9; 12], b"a")]
@@ -219,8 +237,8 @@ fn the_backends_agree_at_every_length() {
     for len in (0..1200).chain([65_000, MAX_PLAINTEXT_LEN]) {
         let nonce = nonce_bytes(len as u64);
         let (mut fast, mut portable) = (pattern(len), pattern(len));
-        let fast_mac = Ring::seal(&KEY, &nonce, b"ad", &mut fast).unwrap();
-        let portable_mac = Portable::seal(&KEY, &nonce, b"ad", &mut portable).unwrap();
+        let fast_mac = Ring::seal(&Ring::key(&KEY).unwrap(), &nonce, b"ad", &mut fast).unwrap();
+        let portable_mac = Portable::seal(&Portable::key(&KEY).unwrap(), &nonce, b"ad", &mut portable).unwrap();
         assert!(fast == portable && fast_mac == portable_mac, "{len} bytes");
     }
 }

@@ -3,7 +3,8 @@
 use alloc::vec::Vec;
 
 use super::TemplateError;
-use crate::bitcoin::{CoinbaseTemplate, Hash, Transaction, find_witness_commitment};
+use crate::bitcoin::block::last_witness_commitment;
+use crate::bitcoin::{CoinbaseTemplate, Hash};
 use crate::message::SubmitSolution;
 
 /// The longest coinbase_prefix, in bytes (spec 7.2).
@@ -12,14 +13,13 @@ pub(super) const MAX_COINBASE_PREFIX_LEN: usize = 8;
 /// The coinbase's witness: the witness reserved value (spec 3.7.4).
 pub(super) const WITNESS_RESERVED_VALUE: Hash = [0; 32];
 
-/// Makes a coinbase as a client would, which checks prefix and outputs, and says whether it commits to witnesses.
+/// Checks a coinbase's prefix and outputs, so that any client can make one of it, and says whether it commits to witnesses.
 pub(super) fn commits_to_witnesses(coinbase: &CoinbaseTemplate<'_>) -> Result<bool, TemplateError> {
     if coinbase.prefix.len() > MAX_COINBASE_PREFIX_LEN {
         return Err(TemplateError::CoinbasePrefixTooLong(coinbase.prefix.len()));
     }
-    let coinbase = coinbase.coinbase(&[0; 2], &[], None).map_err(TemplateError::CoinbaseOutputs)?;
-    let coinbase = Transaction::parse_exact(&coinbase).map_err(TemplateError::CoinbaseOutputs)?;
-    Ok(find_witness_commitment(&coinbase).is_some())
+    let outputs = coinbase.outputs().map_err(TemplateError::CoinbaseOutputs)?;
+    Ok(last_witness_commitment(outputs).is_some())
 }
 
 /// SubmitSolution (spec 7.7), in memory of its own.

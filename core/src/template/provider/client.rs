@@ -228,7 +228,7 @@ impl Client {
     /// future_template before it has seen a SetNewPrevHash, whatever the age of the tip.
     pub(super) fn send_template(&mut self, id: u64, tip: &Tip, frames: &Frames) -> Result<(), SendError> {
         if self.tip == Some(*tip) {
-            self.connection.send_shared(Arc::clone(&frames.update))?;
+            self.connection.send_shared(Arc::clone(frames.update()))?;
         } else {
             self.connection.send_shared(Arc::clone(&frames.future))?;
             self.connection.send_shared(Arc::clone(&frames.set_new_prev_hash))?;

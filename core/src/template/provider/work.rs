@@ -2,11 +2,12 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::cell::OnceCell;
 use core::fmt;
 
 use crate::bitcoin::coinbase::height_of;
 use crate::bitcoin::{CoinbaseTemplate, Error, Hash, Target};
-use crate::frame::{self, FrameError};
+use crate::frame::{self, FrameError, HEADER_LEN};
 use crate::message::{NewTemplate, Payload, RequestTransactionDataSuccess, SetNewPrevHashTemplate};
 use crate::template::coinbase::{MAX_COINBASE_PREFIX_LEN, commits_to_witnesses};
 use crate::wire::{EncodeError, List, U256};
@@ -166,16 +167,19 @@ pub(super) struct Frames {
     pub(super) future: Arc<[u8]>,
     /// SetNewPrevHash that goes with it.
     pub(super) set_new_prev_hash: Arc<[u8]>,
-    /// NewTemplate for a client that is on the tip.
-    pub(super) update: Arc<[u8]>,
+    /// NewTemplate for a client that is on the tip, once it is needed.
+    update: OnceCell<Arc<[u8]>>,
 }
+
+/// Where future_template stands in NewTemplate: behind template_id (spec 7.2).
+const FUTURE_TEMPLATE_AT: usize = HEADER_LEN + 8;
 
 impl Frames {
     pub(super) fn new(template_id: u64, work: &Work) -> Result<Self, FrameError> {
         let template = &work.template;
-        let new_template = |future_template| NewTemplate {
+        let new_template = NewTemplate {
             template_id,
-            future_template,
+            future_template: true,
             version: template.version,
             coinbase_tx_version: template.coinbase_tx_version,
             coinbase_prefix: &template.coinbase_prefix,
@@ -194,9 +198,21 @@ impl Frames {
             target: U256(work.tip.target.0),
         };
         Ok(Self {
-            future: shared_frame(&new_template(true))?,
+            future: shared_frame(&new_template)?,
             set_new_prev_hash: shared_frame(&set_new_prev_hash)?,
-            update: shared_frame(&new_template(false))?,
+            update: OnceCell::new(),
+        })
+    }
+
+    /// NewTemplate for a client that is on the tip: the same but that future_template is false.
+    pub(super) fn update(&self) -> &Arc<[u8]> {
+        self.update.get_or_init(|| {
+            let mut frame: Arc<[u8]> = Arc::from(&*self.future);
+            if let Some(future_template) = Arc::get_mut(&mut frame).and_then(|bytes| bytes.get_mut(FUTURE_TEMPLATE_AT))
+            {
+                *future_template = 0;
+            }
+            frame
         })
     }
 }
