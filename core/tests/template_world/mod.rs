@@ -342,17 +342,22 @@ impl World {
     /// Writes to a client's socket, and lets it read.
     pub fn write(&mut self, id: ConnectionId) {
         loop {
-            let mut bytes = self.provider.output(id).to_vec();
+            let bytes = self.provider.output(id).to_vec();
             if bytes.is_empty() {
                 return;
             }
             self.provider.sent(id, bytes.len(), self.now).unwrap();
-            let Some(client) = self.clients.get_mut(&id) else { continue };
-            let mut rest = &mut bytes[..];
-            while let Some(frame) = client.next_from(&mut rest, self.now, &mut SystemRandom).unwrap() {
-                let received = Received { tag: frame.header.tag(), payload: frame.payload.to_vec() };
-                self.inbox.entry(id).or_default().push(received);
-            }
+            self.read(id, bytes);
+        }
+    }
+
+    /// A client reads what was written to its socket.
+    pub fn read(&mut self, id: ConnectionId, mut bytes: Vec<u8>) {
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        let mut rest = &mut bytes[..];
+        while let Some(frame) = client.next_from(&mut rest, self.now, &mut SystemRandom).unwrap() {
+            let received = Received { tag: frame.header.tag(), payload: frame.payload.to_vec() };
+            self.inbox.entry(id).or_default().push(received);
         }
     }
 }
