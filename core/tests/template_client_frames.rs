@@ -360,7 +360,9 @@ fn no_more_templates_are_kept_than_the_options_allow() {
     assert_eq!(host.take_events()[2..], [expired(1), Event::NewTemplate { template_id: 7, future: false }]);
     // Those on a tip that is gone go first, whatever their age.
     host.hear_future(8);
+    host.events.clear();
     host.hear_tip(8, 2);
+    assert_eq!(host.take_events()[1..], [expired(4), expired(5)]);
     host.hear_update(9);
     let kept: Vec<u64> = (1..=9).filter(|id| host.client.template(*id).is_some()).collect();
     assert_eq!(kept, [7, 8, 9]);

@@ -93,9 +93,7 @@ impl TemplateClient {
                 self.store.insert_active(template);
             }
         }
-        while let Some(id) = self.store.remove_surplus(self.options.max_future_templates, self.options.max_templates) {
-            self.forget_template(Some(id));
-        }
+        self.forget_surplus();
         self.events.push(Event::NewTemplate { template_id, future });
     }
 
@@ -121,6 +119,13 @@ impl TemplateClient {
         // "The future templates that were being kept in memory can be discarded" (spec 7.3); those that came after the one in
         // use may be meant for the tip after.
         while let Some(id) = self.store.remove_future_before(template_id) {
+            self.forget_template(Some(id));
+        }
+        self.forget_surplus();
+    }
+
+    fn forget_surplus(&mut self) {
+        while let Some(id) = self.store.remove_surplus(self.options.max_future_templates, self.options.max_templates) {
             self.forget_template(Some(id));
         }
     }
