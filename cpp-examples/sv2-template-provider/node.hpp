@@ -12,7 +12,7 @@
 struct NodeEvents {
     // The engine was given something by the node's own doing: its events are due.
     std::function<void()> engine_changed;
-    // The whole block of a solution.
+    // The whole block of a solution; never before `submit` has returned, so that its line can be written first.
     std::function<void(const sv2_u256& block_hash, sv2::Bytes block)> block_ready;
     // The node cannot be used any more; a sentence says why.
     std::function<void(const std::string& why)> failed;

@@ -90,7 +90,7 @@ void RegtestNode::submit(const sv2_solution& solution) {
         return;
     }
     const auto& header = solution.header;
-    const host::SubmitResult result =
+    host::SubmitResult result =
         chain_->submit(*found->second, header.version, header.time, header.nonce, sv2::view(solution.coinbase_tx));
     const bool accepted = result.verdict == host::Verdict::accepted;
     const auto taken = accepted || result.verdict == host::Verdict::duplicate ? SV2_SUBMIT_TAKEN : SV2_SUBMIT_REFUSED;
@@ -108,7 +108,10 @@ void RegtestNode::submit(const sv2_solution& solution) {
     case host::Verdict::rejected: log_warning("block " + hash + " rejected: " + result.reason); break;
     case host::Verdict::failed: events_.failed("Block " + hash + " cannot be stored: " + result.reason + "."); break;
     }
-    if (!result.block.empty()) events_.block_ready(solution.block_hash, result.block);
+    if (result.block.empty()) return;
+    asio::post(transactions_.get_executor(), [this, block_hash = solution.block_hash, block = std::move(result.block)] {
+        events_.block_ready(block_hash, block);
+    });
 }
 
 void RegtestNode::grow_mempool() {

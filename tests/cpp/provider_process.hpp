@@ -1,0 +1,90 @@
+// sv2-template-provider as a process, until the case ends.
+#pragma once
+
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "check.hpp"
+
+class ProviderProcess {
+public:
+    // Runs `program` with its data in `directory`; what it says goes to a file there.
+    ProviderProcess(const std::string& program, const std::filesystem::path& directory,
+                    const std::vector<std::string>& options)
+        : log_(directory / ("log-" + std::to_string(++count()))) {
+        std::vector<std::string> arguments{program, "-regtest", "-sv2port=0", "-datadir=" + directory.string()};
+        arguments.insert(arguments.end(), options.begin(), options.end());
+        std::vector<char*> pointers;
+        for (std::string& argument : arguments) pointers.push_back(argument.data());
+        pointers.push_back(nullptr);
+        pid_ = ::fork();
+        CHECK(pid_ >= 0);
+        if (pid_ == 0) {
+            const int log = ::open(log_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+            ::dup2(log, STDOUT_FILENO);
+            ::dup2(log, STDERR_FILENO);
+            ::execv(pointers[0], pointers.data());
+            ::_exit(127);
+        }
+    }
+    ~ProviderProcess() {
+        if (pid_ > 0) end(SIGTERM);
+    }
+    ProviderProcess(const ProviderProcess&) = delete;
+    ProviderProcess& operator=(const ProviderProcess&) = delete;
+
+    // All it has said.
+    std::string said() const {
+        std::ostringstream text;
+        text << std::ifstream{log_}.rdbuf();
+        return text.str();
+    }
+
+    // What follows `before` in the first line that has it, up to a blank; waits for it.
+    std::string word_after(std::string_view before) const {
+        for (int tries = 0; tries < 600; ++tries) {
+            const std::string text = said();
+            if (const auto at = text.find(before); at != text.npos) {
+                const auto from = at + before.size();
+                if (const auto to = text.find_first_of(" \n", from); to != text.npos) return text.substr(from, to - from);
+            }
+            ::usleep(50'000);
+        }
+        std::cerr << said();
+        CHECK(!"it was never said");
+        return {};
+    }
+    std::string address() const { return word_after(" listening on "); }
+
+    // Waits until it has ended by itself. Its exit status, or minus the signal that ended it.
+    int wait() {
+        int status = 0;
+        CHECK(::waitpid(pid_, &status, 0) == pid_);
+        pid_ = -1;
+        return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+    }
+    int end(int signal) {
+        ::kill(pid_, signal);
+        return wait();
+    }
+
+private:
+    static int& count() {
+        static int of = 0;
+        return of;
+    }
+
+    std::filesystem::path log_;
+    pid_t pid_ = -1;
+};
