@@ -1,5 +1,7 @@
 #include "bitcoin.hpp"
 
+#include <algorithm>
+#include <cstddef>
 #include <string_view>
 
 using host::Bytes;
@@ -11,6 +13,7 @@ namespace {
 
 constexpr Hash reserved_value{};
 constexpr std::uint32_t regtest_nbits = 0x207fffff;
+constexpr std::uint32_t signet_nbits = 0x1e0377ae;  // the easiest of the other networks
 
 // Behind the height in the scriptSig: a push that says who made the block.
 constexpr std::string_view signature = "\x12sv2-template-check";
@@ -19,6 +22,29 @@ std::optional<std::vector<sv2_transaction_output>> outputs_of(ByteView transacti
     return host::filled<sv2_transaction_output>([&](auto* out, std::size_t capacity, std::size_t* count) {
         return sv2_transaction_outputs(host::view(transaction), out, capacity, count);
     });
+}
+
+// The sigops of a script as consensus has always counted them: without a look at how many keys there are.
+std::uint64_t legacy_sigops(ByteView script) {
+    constexpr std::uint8_t pushdata1 = 0x4c, pushdata4 = 0x4e, checksig = 0xac, checksigverify = 0xad,
+                           checkmultisig = 0xae, checkmultisigverify = 0xaf;
+    std::uint64_t count = 0;
+    for (std::size_t at = 0; at < script.size();) {
+        const std::uint8_t opcode = script[at++];
+        std::size_t pushed = opcode < pushdata1 ? opcode : 0;
+        if (opcode >= pushdata1 && opcode <= pushdata4) {
+            const std::size_t width = std::size_t{1} << (opcode - pushdata1);
+            if (script.size() - at < width) break;
+            for (std::size_t i = 0; i < width; ++i) pushed |= std::size_t{script[at + i]} << (8 * i);
+            at += width;
+        }
+        if (script.size() - at < pushed) break;
+        at += pushed;
+        count += opcode == checksig || opcode == checksigverify             ? 1
+                 : opcode == checkmultisig || opcode == checkmultisigverify ? 20
+                                                                            : 0;
+    }
+    return count;
 }
 
 }  // namespace
@@ -32,8 +58,19 @@ std::optional<Transaction> read_transaction(ByteView bytes) {
     const auto inputs = host::filled<sv2_transaction_input>([&](auto* out, std::size_t capacity, std::size_t* count) {
         return sv2_transaction_inputs(of, out, capacity, count);
     });
-    if (!inputs) return std::nullopt;
-    transaction.is_coinbase = inputs->size() == 1 && host::is_zero(inputs->front().prev_txid);
+    const auto outputs = outputs_of(bytes);
+    if (!inputs || !outputs) return std::nullopt;
+    bool is_final = true;
+    for (const auto& input : *inputs) {
+        is_final &= input.sequence == 0xffffffff;
+        transaction.legacy_sigops += legacy_sigops(host::span_of(input.script_sig));
+        transaction.spends.push_back({input.prev_txid, input.prev_index});
+    }
+    for (const auto& output : *outputs) transaction.legacy_sigops += legacy_sigops(host::span_of(output.script_pubkey));
+    if (!is_final) {
+        for (std::size_t i = 0; i < 4; ++i)
+            transaction.lock_time |= std::uint32_t{bytes[bytes.size() - 4 + i]} << (8 * i);
+    }
     return transaction;
 }
 
@@ -41,6 +78,20 @@ std::uint64_t total_weight(std::span<const Transaction> transactions) {
     std::uint64_t sum = 0;
     for (const Transaction& transaction : transactions) sum += transaction.weight;
     return sum;
+}
+
+std::uint64_t total_sigops_cost(std::span<const Transaction> transactions) {
+    std::uint64_t sum = 0;
+    for (const Transaction& transaction : transactions) sum += legacy_sigop_cost * transaction.legacy_sigops;
+    return sum;
+}
+
+std::uint64_t reserved_weight(const NewTemplate& from, const sv2_coinbase_output_constraints& constraints) {
+    const std::uint64_t header = 320, transaction_count = 12, script_sig = 400, output_count = 12;
+    const std::uint64_t fixed = commitment_of(from) ? 236 : 200;  // with and without BIP 141 fields
+    const std::uint64_t outputs =
+        from.coinbase_tx_outputs.size() + std::uint64_t{constraints.coinbase_output_max_additional_size};
+    return header + transaction_count + fixed + script_sig + output_count + 4 * outputs;
 }
 
 std::vector<Hash> merkle_path(std::span<const Transaction> transactions) {
@@ -74,6 +125,17 @@ std::optional<Bytes> build_coinbase(const NewTemplate& from, std::span<const sv2
         return sv2_coinbase_build(&coinbase, host::view(script), {outputs.data(), outputs.size()}, &reserved_value, out,
                                   capacity, length);
     });
+}
+
+bool has_counted_outputs(const NewTemplate& from) {
+    Bytes count;
+    host::append_compact_size(count, from.coinbase_tx_outputs_count);
+    const Bytes& outputs = from.coinbase_tx_outputs;
+    if (outputs.size() < count.size() || !std::equal(count.begin(), count.end(), outputs.begin())) return false;
+    NewTemplate bare = from;
+    bare.coinbase_tx_outputs.erase(bare.coinbase_tx_outputs.begin(),
+                                   bare.coinbase_tx_outputs.begin() + static_cast<std::ptrdiff_t>(count.size()));
+    return !build_coinbase(from, {}) && build_coinbase(bare, {});
 }
 
 std::optional<std::uint32_t> height_of(const NewTemplate& from) {
@@ -111,7 +173,7 @@ double expected_hashes(const Hash& target) {
     return sv2_target_difficulty(&target) * 4294967296.0;  // a difficulty of 1 takes 2^32
 }
 
-std::optional<Solution> solve(const NewTemplate& from, const SetNewPrevHash& tip) {
+std::optional<Solution> solve(const NewTemplate& from, const SetNewPrevHash& tip, std::uint32_t version_bits) {
     const Bytes op_true{0x51};
     const sv2_transaction_output output{from.coinbase_tx_value_remaining, host::view(op_true)};
     auto coinbase = build_coinbase(from, {&output, 1});
@@ -120,7 +182,7 @@ std::optional<Solution> solve(const NewTemplate& from, const SetNewPrevHash& tip
     Hash txid;
     must(sv2_transaction_txid(host::view(solution.coinbase), &txid, nullptr));
     sv2_block_header& header = solution.header;
-    header.version = from.version;
+    header.version = from.version ^ version_bits;
     header.prev_hash = tip.prev_hash;
     must(sv2_merkle_root_from_path(&txid, {from.merkle_path.data(), from.merkle_path.size()}, &header.merkle_root));
     header.time = tip.header_timestamp;
@@ -130,4 +192,17 @@ std::optional<Solution> solve(const NewTemplate& from, const SetNewPrevHash& tip
         if (sv2_target_is_met(&tip.target, &solution.hash)) return solution;
     } while (++header.nonce != 0);
     return std::nullopt;
+}
+
+Bytes without_witness(ByteView coinbase) {
+    return host::filled<std::uint8_t>([&](std::uint8_t* out, std::size_t capacity, std::size_t* length) {
+               return sv2_coinbase_strip_witness(host::view(coinbase), out, capacity, length);
+           })
+        .value();
+}
+
+bool has_proof_of_work(const Hash& block_hash, std::uint32_t nbits) {
+    Hash easiest;
+    must(sv2_target_from_nbits(nbits == regtest_nbits ? regtest_nbits : signet_nbits, &easiest));
+    return !host::is_zero(block_hash) && sv2_target_is_met(&easiest, &block_hash);
 }

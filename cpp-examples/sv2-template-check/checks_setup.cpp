@@ -41,15 +41,15 @@ Verdict check_handshake(Session& s) {
 
 Verdict check_certificate_version(Session& s) {
     const std::uint16_t version = s.certificate().version;
-    return expect(version == 0, "0", std::to_string(version));
+    return measure(version == 0, "0", std::to_string(version));
 }
 
 Verdict check_certificate_validity(Session& s) {
     const sv2_certificate certificate = s.certificate();
     const auto now = static_cast<std::int64_t>(sv2::now().unix_s);
     const bool valid = certificate.valid_from <= now + leeway_s && certificate.not_valid_after >= now - leeway_s;
-    return expect(valid, "a period around " + std::to_string(now),
-                  std::to_string(certificate.valid_from) + " to " + std::to_string(certificate.not_valid_after));
+    return measure(valid, "a period around " + std::to_string(now),
+                   std::to_string(certificate.valid_from) + " to " + std::to_string(certificate.not_valid_after));
 }
 
 Verdict check_certificate_signature(Session& s) {
@@ -61,7 +61,7 @@ Verdict check_certificate_signature(Session& s) {
     if (certificate.not_valid_after < certificate.valid_from) throw Skip{"it is never valid"};
     const char* reason = "";
     const sv2::Status status = sv2::check_certificate(certificate, *s.options().authority_key, then, &reason);
-    return expect(status.ok(), "the authority's signature", "\"" + std::string{reason} + "\"");
+    return expect(status.ok(), "the authority's signature", quoted(reason));
 }
 
 Verdict check_setup_success(Session& s) {
@@ -75,17 +75,44 @@ Verdict check_setup_success(Session& s) {
 
 Verdict check_setup_version(Session& s) {
     const std::uint16_t version = s.setup_success().used_version;
-    return expect(version == 2, "2", std::to_string(version));
+    return measure(version == 2, "2", std::to_string(version));
 }
 
 Verdict check_setup_flags(Session& s) {
     const std::uint32_t flags = s.setup_success().flags;
-    return expect(flags == 0, "0", std::to_string(flags));
+    return measure(flags == 0, "0", std::to_string(flags));
+}
+
+// Versions that are to come can be offered today.
+Verdict check_setup_version_range(Session& s) {
+    s.setup_success();
+    const auto peer = s.connect();
+    sv2_setup_connection setup = setup_connection(s.options());
+    setup.max_version = 3;
+    peer->send(setup);
+    const auto* success = peer->await<SetupSuccess>();
+    if (!success) return failed("SetupConnection.Success", peer->heard());
+    return measure(success->used_version == 2, "2", std::to_string(success->used_version));
+}
+
+// What room a template must leave is not known before the client has said it.
+Verdict check_template_uninvited(Session& s) {
+    constexpr Peer::Milliseconds a_moment{100};
+    s.setup_success();
+    const auto is_template = [](const Message& message) { return std::holds_alternative<NewTemplate>(message); };
+    const Message* made = s.main().await_where(0, a_moment, is_template);
+    return expect(!made, "none", s.main().heard());
 }
 
 Verdict check_setup_wrong_protocol(Session& s) {
     sv2_setup_connection setup = setup_connection(s.options());
     setup.protocol = SV2_PROTOCOL_MINING;
+    return without_flags(refuse(s, SV2_ERROR_CODE_UNSUPPORTED_PROTOCOL, setup));
+}
+
+Verdict check_setup_unknown_protocol(Session& s) {
+    sv2_setup_connection setup = setup_connection(s.options());
+    setup.protocol = 200;
     return without_flags(refuse(s, SV2_ERROR_CODE_UNSUPPORTED_PROTOCOL, setup));
 }
 
@@ -102,8 +129,8 @@ Verdict check_setup_unknown_flags(Session& s) {
     setup.flags = all_flags;
     const Refusal& refusal = refuse(s, SV2_ERROR_CODE_UNSUPPORTED_FEATURE_FLAGS, setup);
     if (!refusal.error) return failed("SetupConnection.Error", refusal.heard);
-    return expect(refusal.error->flags == all_flags, "flags " + std::to_string(all_flags),
-                  std::to_string(refusal.error->flags));
+    return measure(refusal.error->flags == all_flags, "flags " + std::to_string(all_flags),
+                   std::to_string(refusal.error->flags));
 }
 
 Verdict check_setup_error_codes(Session& s) {

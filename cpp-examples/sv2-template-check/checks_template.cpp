@@ -37,22 +37,29 @@ Verdict check_prev_hash_follows(Session& s) {
 // Blocks of version 4 and more are all that consensus accepts since BIP 65; the number is signed.
 Verdict check_header_version(Session& s) {
     const auto version = static_cast<std::int32_t>(s.first_template().version);
-    return expect(version >= 4, "4 or more", std::to_string(version));
+    return measure(version >= 4, "4 or more", std::to_string(version));
 }
 
 Verdict check_coinbase_prefix_length(Session& s) {
     const std::size_t length = s.first_template().coinbase_prefix.size();
-    return expect(length <= max_prefix, "at most 8 bytes", std::to_string(length));
+    return measure(length <= max_prefix, "at most 8 bytes", std::to_string(length));
 }
 
 Verdict check_coinbase_prefix_height(Session& s) {
     const NewTemplate& made = s.first_template();
-    return expect(height_of(made).has_value(), "a height", "'" + host::hex(made.coinbase_prefix) + "'");
+    const auto height = height_of(made);
+    return height ? ok(std::to_string(*height)) : failed("a height", quoted(host::hex(made.coinbase_prefix)));
+}
+
+Verdict check_coinbase_outputs_bare(Session& s) {
+    const NewTemplate& made = s.first_template();
+    return expect(!has_counted_outputs(made), "the first output", "a count before the outputs");
 }
 
 Verdict check_coinbase_outputs(Session& s) {
     const NewTemplate& made = s.first_template();
     if (made.coinbase_prefix.size() > max_prefix) throw Skip{"there is no coinbase without its prefix"};
+    if (has_counted_outputs(made)) throw Skip{"there is a count before them"};
     return expect(build_coinbase(made, {}).has_value(), std::to_string(made.coinbase_tx_outputs_count) + " outputs",
                   std::to_string(made.coinbase_tx_outputs.size()) + " bytes that are not so many");
 }
@@ -61,10 +68,10 @@ Verdict check_coinbase_outputs(Session& s) {
 Verdict check_coinbase_final(Session& s) {
     const NewTemplate& made = s.first_template();
     const std::uint32_t lock_time = made.coinbase_tx_locktime;
-    if (lock_time == 0 || made.coinbase_tx_input_sequence == 0xffffffff) return {};
+    if (lock_time == 0 || made.coinbase_tx_input_sequence == 0xffffffff) return ok("it has none");
     const bool is_height = lock_time < lock_time_threshold;
     const std::uint32_t limit = is_height ? known_height(s) : s.first_prev_hash().header_timestamp;
-    return expect(lock_time < limit, "less than " + std::to_string(limit), std::to_string(lock_time));
+    return measure(lock_time < limit, "less than " + std::to_string(limit), std::to_string(lock_time));
 }
 
 // What the fees are cannot be known here, but they are not negative.
@@ -76,8 +83,16 @@ Verdict check_value_remaining(Session& s) {
     const std::uint64_t value = made.coinbase_tx_value_remaining;
     const std::string got = std::to_string(value) + " satoshis";
     if (value > max_money || *own > max_money) return failed("no more than there is money", got);
-    if (made.merkle_path.empty()) return expect(value + *own == whole_subsidy, std::to_string(whole_subsidy), got);
-    return expect(value + *own >= whole_subsidy, "at least " + std::to_string(whole_subsidy), got);
+    if (made.merkle_path.empty()) return measure(value + *own == whole_subsidy, std::to_string(whole_subsidy), got);
+    return measure(value + *own >= whole_subsidy, "at least " + std::to_string(whole_subsidy), got);
+}
+
+// The other way round, as people read it, hardly any hash has a proof of work.
+Verdict check_prev_hash(Session& s) {
+    const SetNewPrevHash& tip = s.first_prev_hash();
+    if (host::Hash ignored; sv2_target_from_nbits(tip.nbits, &ignored) != SV2_OK) throw Skip{"nBits is no target"};
+    return measure(has_proof_of_work(tip.prev_hash, tip.nbits), "a hash with a proof of work",
+                   host::rpc_hex(tip.prev_hash));
 }
 
 Verdict check_target(Session& s) {
@@ -88,13 +103,13 @@ Verdict check_target(Session& s) {
     }
     // As a number, not as a hash: whether the target is at most that of nBits.
     const bool not_easier = sv2_target_is_met(&of_nbits, &tip.target);
-    return expect(not_easier && !host::is_zero(tip.target), "at most " + sv2::to_string(of_nbits),
-                  sv2::to_string(tip.target));
+    return measure(not_easier && !host::is_zero(tip.target), "at most " + sv2::to_string(of_nbits),
+                   sv2::to_string(tip.target));
 }
 
 Verdict check_header_timestamp(Session& s) {
     const std::int64_t time = s.first_prev_hash().header_timestamp;
     const auto now = static_cast<std::int64_t>(sv2::now().unix_s);
-    return expect(time >= now - two_hours && time <= now + two_hours, "within two hours of " + std::to_string(now),
-                  std::to_string(time));
+    return measure(time >= now - two_hours && time <= now + two_hours, "within two hours of " + std::to_string(now),
+                   std::to_string(time));
 }

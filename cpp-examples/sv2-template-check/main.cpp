@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <exception>
 #include <string>
+#include <string_view>
 
 #include "options.hpp"
 #include "requirements.hpp"
@@ -41,15 +42,39 @@ const char* word(Outcome outcome) {
     return "";
 }
 
-void report(const Requirement& requirement, const Verdict& verdict) {
+std::string as_text(const Requirement& requirement, const Verdict& verdict) {
     std::string line{word(verdict.outcome)};
     line.resize(5, ' ');
     line += requirement.source;
     line.resize(std::max<std::size_t>(line.size() + 1, 17), ' ');
     line.append(requirement.id).append(": ").append(requirement.sentence);
-    if (!verdict.text.empty()) line.append(": ").append(verdict.text);
-    std::puts(line.c_str());
-    std::fflush(stdout);
+    if (verdict.outcome == Outcome::failed) line.append(": expected ").append(verdict.expected).append(", got");
+    if (!verdict.seen.empty()) line.append(verdict.outcome == Outcome::failed ? " " : ": ").append(verdict.seen);
+    return line;
+}
+
+std::string json_string(std::string_view text) {
+    std::string quoted = "\"";
+    for (const char c : text) {
+        if (c == '"' || c == '\\') quoted += '\\';
+        quoted += c >= ' ' && c <= '~' ? c : '?';  // what comes from the provider is plain text already
+    }
+    return quoted + '"';
+}
+
+std::string as_json(const Group& group, const Requirement& requirement, const Verdict& verdict) {
+    std::string line = "{";
+    const auto add = [&](std::string_view name, std::string_view text) {
+        line.append(line.size() > 1 ? "," : "").append(json_string(name)).append(":").append(json_string(text));
+    };
+    add("group", group.name);
+    add("id", requirement.id);
+    add("source", requirement.source);
+    add("requirement", requirement.sentence);
+    add("verdict", word(verdict.outcome));
+    if (verdict.outcome == Outcome::failed) add("expected", verdict.expected);
+    if (!verdict.seen.empty()) add(verdict.outcome == Outcome::skipped ? "reason" : "seen", verdict.seen);
+    return line + "}";
 }
 
 struct Tally {
@@ -63,16 +88,19 @@ struct Tally {
 };
 
 void check_all(Session& session, Tally& tally) {
+    const bool json = session.options().json;
     for (const Group& group : all_groups()) {
-        std::printf("\n%.*s\n", static_cast<int>(group.name.size()), group.name.data());
+        if (!json) std::printf("\n%.*s\n", static_cast<int>(group.name.size()), group.name.data());
         for (const Requirement& requirement : group.requirements) {
             Verdict verdict;
             try {
                 verdict = requirement.check(session);
             } catch (const Skip& skip) {
-                verdict = {Outcome::skipped, skip.why};
+                verdict = {Outcome::skipped, {}, skip.why};
             }
-            report(requirement, verdict);
+            const std::string line = json ? as_json(group, requirement, verdict) : as_text(requirement, verdict);
+            std::puts(line.c_str());
+            std::fflush(stdout);
             tally.count(verdict.outcome);
             if (verdict.outcome == Outcome::failed && group.of_template) session.template_is_wrong = true;
         }
@@ -80,10 +108,12 @@ void check_all(Session& session, Tally& tally) {
 }
 
 int run(const Options& options) {
-    std::printf("%s port %u%s\n", options.host.c_str(), unsigned{options.port},
-                options.plaintext        ? ", WITHOUT ENCRYPTION"
-                : !options.authority_key ? ", WITHOUT AUTHENTICATION"
-                                         : "");
+    if (!options.json) {
+        std::printf("%s port %u%s\n", options.host.c_str(), unsigned{options.port},
+                    options.plaintext        ? ", WITHOUT ENCRYPTION"
+                    : !options.authority_key ? ", WITHOUT AUTHENTICATION"
+                                             : "");
+    }
     Session session{options};
     Tally tally;
     int status = all_met;
@@ -92,7 +122,7 @@ int run(const Options& options) {
     } catch (const Unreachable& error) {
         status = complain(error.what());
     }
-    std::printf("\n%d ok, %d failed, %d skipped\n", tally.met, tally.failed, tally.skipped);
+    if (!options.json) std::printf("\n%d ok, %d failed, %d skipped\n", tally.met, tally.failed, tally.skipped);
     return tally.failed > 0 ? some_failed : status;
 }
 

@@ -1,6 +1,9 @@
 #include "messages.hpp"
 
+#include <algorithm>
+#include <array>
 #include <span>
+#include <string_view>
 
 using host::Bytes;
 
@@ -11,11 +14,23 @@ Bytes bytes_of(sv2_bytes from) {
     return {view.begin(), view.end()};
 }
 
+bool is_printable(char c) { return c >= ' ' && c <= '~'; }
+
 // Whatever a peer calls its error, the report stays one line of plain text.
 std::string printable(std::string_view text) {
     std::string safe;
-    for (const char c : text) safe += c >= ' ' && c <= '~' ? c : '?';
+    for (const char c : text) safe += is_printable(c) ? c : '?';
     return safe;
+}
+
+bool all_printable(std::string_view text) { return std::ranges::all_of(text, is_printable); }
+
+// Those that belong to no protocol in particular (spec 3.6, extension 0x0001).
+bool is_of_servers(std::uint32_t type) {
+    constexpr std::array types{
+        std::uint32_t{SV2_MESSAGE_CHANNEL_ENDPOINT_CHANGED}, std::uint32_t{SV2_MESSAGE_RECONNECT},
+        std::uint32_t{SV2_MESSAGE_REQUEST_EXTENSIONS_SUCCESS}, std::uint32_t{SV2_MESSAGE_REQUEST_EXTENSIONS_ERROR}};
+    return std::ranges::find(types, type) != types.end();
 }
 
 NewTemplate copy_template(const sv2_new_template& from) {
@@ -50,17 +65,20 @@ Message copy(const sv2::Message& message) {
             return SetupSuccess{m.used_version, m.flags};
         },
         [](const sv2_setup_connection_error& m) -> Message {
-            return SetupError{m.flags, printable(sv2::text(m.error_code))};
+            const std::string_view code = sv2::text(m.error_code);
+            return SetupError{m.flags, printable(code), all_printable(code)};
         },
         [](const sv2_new_template& m) -> Message { return copy_template(m); },
         [](const sv2_set_new_prev_hash_template& m) -> Message { return m; },
         [](const sv2_request_transaction_data_success& m) -> Message { return copy_transactions(m); },
         [](const sv2_request_transaction_data_error& m) -> Message {
-            return NoTransactionData{m.template_id, printable(sv2::text(m.error_code))};
+            const std::string_view code = sv2::text(m.error_code);
+            return NoTransactionData{m.template_id, printable(code), all_printable(code)};
         },
         [&](const auto&) -> Message {
             const std::string_view name = message.name();
-            return Other{name.empty() ? "an unknown message" : std::string{name}};
+            if (name.empty()) return Other{"an unknown message"};
+            return Other{std::string{name}, true, is_of_servers(message.type)};
         },
     };
     return sv2::visit(message, copied);

@@ -17,7 +17,8 @@ struct SetupSuccess {
 
 struct SetupError {
     std::uint32_t flags = 0;
-    std::string error_code;
+    std::string error_code;     // fit to be printed
+    bool is_printable = false;  // as it came
 };
 
 // The members are NewTemplate's fields (spec 7.2).
@@ -48,11 +49,14 @@ struct TransactionData {
 struct NoTransactionData {
     std::uint64_t template_id = 0;
     std::string error_code;
+    bool is_printable = false;
 };
 
 // Something that a client of templates has no use for.
 struct Other {
     std::string name;
+    bool is_known = false;       // a message of the specification
+    bool is_of_servers = false;  // that servers of any protocol may send
 };
 
 using Message =

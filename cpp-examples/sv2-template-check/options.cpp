@@ -15,14 +15,19 @@ constexpr std::string_view help =
   sv2-template-check stratum2+tcp://<host>:<port>/<authority key> [options]
   sv2-template-check <host>:<port> -authority-key=<key> [options]
 
-It connects several times, as one client and as two at once, and says for each requirement whether it is met:
-"ok", "FAIL" with what was expected and what came, or "skip" with the reason.
+It connects several times, as one client and as three at once, and says for each requirement whether it is met:
+"ok", "FAIL" with what was expected and what came, "skip" with the reason, or "note" of what the specification leaves
+open. docs/template-check.md tells what is looked at, and what cannot be.
 
   -authority-key=<key>    The provider's authority key, in base58check; without one its certificate is only read
   -plaintext              The provider does not encrypt
   -timeout=<s>            Time within which the provider must react (default: 5)
-  -new-tip-timeout=<s>    Wait so long for a new block of somebody else (default: do not wait)
-  -solve                  Mine a block and submit it, if its difficulty is that of regtest
+  -solve                  Mine blocks and submit them, if their difficulty is that of regtest
+  -new-tip-timeout=<s>    Without -solve, wait so long for a new block of somebody else (default: do not wait)
+  -update-timeout=<s>     Wait so long for a template with more fees: they must be rising (default: do not wait)
+  -template-lifetime=<s>  Time for which a template can be asked about after its tip is gone; it is waited for
+                          (default: 10; 0: do not wait)
+  -json                   One line of JSON for each requirement, and nothing else
   -list                   Name all requirements
   -help, -version
 
@@ -64,6 +69,8 @@ std::variant<Options, Print, List> parse_options(const std::vector<std::string>&
             options.plaintext = true;
         } else if (name == "-solve" && value.empty()) {
             options.solve = true;
+        } else if (name == "-json" && value.empty()) {
+            options.json = true;
         } else if (name == "-authority-key") {
             const auto key = sv2::AuthorityKey::parse(value);
             if (!key) return wrong();
@@ -75,6 +82,13 @@ std::variant<Options, Print, List> parse_options(const std::vector<std::string>&
         } else if (name == "-new-tip-timeout") {
             options.new_tip_timeout = seconds(value);
             if (!options.new_tip_timeout) return wrong();
+        } else if (name == "-update-timeout") {
+            options.update_timeout = seconds(value);
+            if (!options.update_timeout) return wrong();
+        } else if (name == "-template-lifetime") {
+            const auto lifetime = value == "0" ? std::chrono::milliseconds{0} : seconds(value);
+            if (!lifetime) return wrong();
+            options.template_lifetime = *lifetime;
         } else if (name.starts_with("-")) {
             return failure("'" + argument + "' is not an option.");
         } else if (!options.host.empty()) {

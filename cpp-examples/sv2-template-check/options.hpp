@@ -16,7 +16,10 @@ struct Options {
     bool plaintext = false;
     std::chrono::milliseconds timeout{5000};                     // for everything that must happen "immediately"
     std::optional<std::chrono::milliseconds> new_tip_timeout{};  // how long to wait for a block of somebody else
+    std::optional<std::chrono::milliseconds> update_timeout{};   // how long to wait for a template with more fees
+    std::chrono::milliseconds template_lifetime{10'000};  // of templates of the old tip; 0 not to wait for its end
     bool solve = false;
+    bool json = false;
 };
 
 // What the command line asks for instead: to print a text, or the list of requirements.

@@ -16,17 +16,22 @@ sv2::Connection make_connection(const Options& options) {
     return *std::move(made);
 }
 
-host::Socket make_socket(const Options& options) try {
+// Keeps what happened first.
+void note(std::string& first, std::string what) {
+    if (first.empty()) first = std::move(what);
+}
+
+}  // namespace
+
+host::Socket connect_to(const Options& options) try {
     return host::connect_tcp(options.host, options.port, options.timeout);
 } catch (const std::system_error& error) {
     throw Unreachable("Cannot connect to " + options.host + " port " + std::to_string(options.port) + ": " +
                       error.code().message() + ".");
 }
 
-}  // namespace
-
 Peer::Peer(const Options& options, Watch& watch)
-    : timeout_(options.timeout), watch_(&watch), connection_(make_connection(options)), socket_(make_socket(options)) {
+    : timeout_(options.timeout), watch_(&watch), connection_(make_connection(options)), socket_(connect_to(options)) {
     const auto deadline = Clock::now() + timeout_;
     flush();
     while (!connection_.is_established() && receive(deadline)) continue;
@@ -34,10 +39,27 @@ Peer::Peer(const Options& options, Watch& watch)
 }
 
 void Peer::send(const sv2_message& message) {
+    asked_for_extensions_ |= message.type == SV2_MESSAGE_REQUEST_EXTENSIONS;
     if (const sv2::Status status = connection_.send(message); status.is_error() && error_.empty()) {
         throw std::logic_error(connection_.error());
     }
     flush();
+}
+
+void Peer::send_altered(const sv2_message& message) try {
+    if (connection_.send(message).is_error()) throw std::logic_error(connection_.error());
+    const auto out = connection_.output();
+    host::Bytes altered(out.begin(), out.end());
+    altered.back() ^= 1;
+    (void)connection_.sent(altered.size());
+    for (host::ByteView left = altered; socket_ && !left.empty();) left = left.subspan(socket_->write(left, timeout_));
+} catch (const std::system_error&) {
+    socket_.reset();
+}
+
+void Peer::keep_little() {
+    const int bytes = 4096;
+    if (socket_) (void)::setsockopt(socket_->fd(), SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
 }
 
 // A provider that does not read, or has hung up, is as good as one that closed the connection.
@@ -84,31 +106,51 @@ void Peer::take_messages() {
 }
 
 void Peer::watch_over(const sv2::Message& message, const Message& copied) {
-    const auto note = [](std::string& first, std::string what) {
-        if (first.empty()) first = std::move(what);
-    };
+    constexpr std::uint16_t channel_msg = 0x8000, negotiation = 1;
     ++watch_->messages;
-    if (message.extension_type & 0x8000) note(watch_->channel_msg, describe(copied));
-    if (const auto* made = std::get_if<NewTemplate>(&copied)) {
-        ++watch_->templates;
-        const std::uint64_t id = made->template_id;
-        if (any_template_ && id <= last_template_id_) {
-            note(watch_->template_id, "template " + std::to_string(id) + " after " + std::to_string(last_template_id_));
-        }
-        if (!any_template_ && !made->future_template) {
-            note(watch_->not_future, "template " + std::to_string(id) + ", the first one");
-        }
-        any_template_ = true;
-        last_template_id_ = id;
-        (made->future_template ? future_ : present_).insert(id);
-    } else if (const auto* tip = std::get_if<SetNewPrevHash>(&copied)) {
-        ++watch_->prev_hashes;
-        const std::string id = std::to_string(tip->template_id);
-        if (present_.contains(tip->template_id)) {
-            note(watch_->not_future, "template " + id + ", which SetNewPrevHash names");
-        } else if (!future_.contains(tip->template_id)) {
-            note(watch_->unknown_template, "template " + id);
-        }
+    if (message.extension_type & channel_msg) note(watch_->channel_msg, describe(copied));
+    const int extension = message.extension_type & ~channel_msg;
+    if (extension != 0 && !(extension == negotiation && asked_for_extensions_)) {
+        note(watch_->extension, "a message of extension " + std::to_string(extension));
+    }
+    const auto watch_error = [this](const auto& error) {
+        ++watch_->errors;
+        if (!error.is_printable) note(watch_->error_code, error.error_code);
+    };
+    std::visit(sv2::overloaded{
+                   [&](const NewTemplate& made) { watch_template(made); },
+                   [&](const SetNewPrevHash& tip) { watch_prev_hash(tip); },
+                   [&](const SetupError& error) { watch_error(error); },
+                   [&](const NoTransactionData& error) { watch_error(error); },
+                   [&](const Other& other) {
+                       if (other.is_known && !other.is_of_servers) note(watch_->not_of_server, other.name);
+                   },
+                   [](const auto&) {},
+               },
+               copied);
+}
+
+void Peer::watch_template(const NewTemplate& made) {
+    ++watch_->templates;
+    const std::uint64_t id = made.template_id;
+    if (any_template_ && id <= last_template_id_) {
+        note(watch_->template_id, "template " + std::to_string(id) + " after " + std::to_string(last_template_id_));
+    }
+    if (!any_template_ && !made.future_template) {
+        note(watch_->not_future, "template " + std::to_string(id) + ", the first one");
+    }
+    any_template_ = true;
+    last_template_id_ = id;
+    (made.future_template ? future_ : present_).insert(id);
+}
+
+void Peer::watch_prev_hash(const SetNewPrevHash& tip) {
+    ++watch_->prev_hashes;
+    const std::string id = std::to_string(tip.template_id);
+    if (present_.contains(tip.template_id)) {
+        note(watch_->not_future, "template " + id + ", which SetNewPrevHash names");
+    } else if (!future_.contains(tip.template_id)) {
+        note(watch_->unknown_template, "template " + id);
     }
 }
 

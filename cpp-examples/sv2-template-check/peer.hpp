@@ -21,6 +21,9 @@ struct Unreachable : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
+// A connection without a word. Throws Unreachable.
+host::Socket connect_to(const Options& options);
+
 // A requirement cannot be judged, and why.
 struct Skip {
     std::string why;
@@ -36,6 +39,10 @@ struct Watch {
     std::string template_id;       // "template 3 after template 3"
     std::string not_future;        // "template 3, the first one"
     std::string unknown_template;  // one that SetNewPrevHash names before it was sent
+    std::string extension;         // a message of an extension that nobody asked for
+    std::string not_of_server;     // a message that no template provider sends
+    std::size_t errors = 0;
+    std::string error_code;  // one with other characters than printable ASCII
 };
 
 class Peer {
@@ -47,6 +54,8 @@ public:
     Peer(const Options& options, Watch& watch);
 
     bool is_established() const { return established_; }
+    // Whether the provider, as far as is known, has not closed the connection.
+    bool is_open() const { return socket_.has_value(); }
     // Why the connection cannot be used any more, if what the provider sent is wrong; else empty.
     const std::string& error() const { return error_; }
     sv2::Result<sv2_certificate> certificate() const { return connection_.certificate(); }
@@ -56,6 +65,12 @@ public:
     void send(const M& fields) {
         send(sv2::message_of(fields));
     }
+
+    // Sends the message with its last encrypted byte altered.
+    void send_altered(const sv2_message& message);
+
+    // Lets the system keep only little of what comes and is not awaited.
+    void keep_little();
 
     // Everything that came.
     const std::deque<Message>& messages() const { return messages_; }
@@ -99,6 +114,8 @@ private:
     void flush();
     void take_messages();
     void watch_over(const sv2::Message& message, const Message& copied);
+    void watch_template(const NewTemplate& made);
+    void watch_prev_hash(const SetNewPrevHash& tip);
 
     Milliseconds timeout_;
     Watch* watch_;
@@ -106,6 +123,7 @@ private:
     std::optional<host::Socket> socket_;
     std::deque<Message> messages_;  // a reference to one stays valid
     bool established_ = false;
+    bool asked_for_extensions_ = false;
     std::string error_;
     std::uint64_t last_template_id_ = 0;
     bool any_template_ = false;

@@ -12,16 +12,30 @@ enum class Outcome { ok, failed, skipped, noted };
 
 struct Verdict {
     Outcome outcome = Outcome::ok;
-    std::string text{};  // what was expected and what came, why it was skipped, or what is to be noted
+    std::string expected{};  // if it failed
+    std::string seen{};      // what came, or why it was skipped; may be empty if it is ok
 };
 
-inline Verdict failed(const std::string& expected, const std::string& got) {
-    return {Outcome::failed, "expected " + expected + ", got " + got};
+inline Verdict ok(std::string seen = {}) { return {Outcome::ok, {}, std::move(seen)}; }
+
+inline Verdict failed(std::string expected, std::string seen) {
+    return {Outcome::failed, std::move(expected), std::move(seen)};
 }
 
-inline Verdict expect(bool met, const std::string& expected, const std::string& got) {
-    return met ? Verdict{} : failed(expected, got);
+// For what the specification leaves open.
+inline Verdict noted(std::string seen) { return {Outcome::noted, {}, std::move(seen)}; }
+
+// What came is of interest only if it is wrong.
+inline Verdict expect(bool met, std::string expected, std::string seen) {
+    return met ? ok() : failed(std::move(expected), std::move(seen));
 }
+
+// What came is reported in any case.
+inline Verdict measure(bool met, std::string expected, std::string seen) {
+    return met ? ok(std::move(seen)) : failed(std::move(expected), std::move(seen));
+}
+
+inline std::string quoted(std::string_view text) { return std::string{'"'}.append(text).append(1, '"'); }
 
 struct Requirement {
     std::string_view id;      // in reports and tests
@@ -34,7 +48,7 @@ struct Requirement {
 struct Group {
     std::string_view name;
     std::span<const Requirement> requirements;
-    bool of_template = false;  // they say whether the first template is worth mining on
+    bool of_template = false;  // they say whether templates are worth mining on
 };
 
 std::span<const Group> all_groups();

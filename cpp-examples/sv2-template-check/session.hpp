@@ -1,6 +1,7 @@
 // What the checks have in common: the connections they share, and what came over them.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,6 +16,16 @@ struct Refusal {
     std::optional<SetupError> error;
     bool closed = false;
     std::string heard;
+};
+
+// A block on what was the tip before, as alice hears of it.
+struct TipChange {
+    NewTemplate old{};  // what she mined on before
+    SetNewPrevHash old_tip{};
+    std::optional<std::vector<Transaction>> old_transactions{};
+    std::optional<Solution> solution{};  // if it is her block
+    host::Hash hash{};
+    std::chrono::steady_clock::time_point heard{};
 };
 
 class Session {
@@ -47,14 +58,17 @@ public:
     const std::vector<Transaction>& transactions();
     std::optional<std::vector<Transaction>> parsed;
 
-    // Two clients at once.
-    std::unique_ptr<Peer> alice, bob;
+    // Of each of the connections that asked for more than a block, whether the provider closed it.
+    std::vector<bool> impossible_is_closed;
 
-    // A block on what was the tip before, and a template of alice on that.
-    std::optional<host::Hash> new_tip;
-    std::optional<std::uint64_t> old_template;
+    // Three clients at once; the last has other constraints than the first two.
+    std::unique_ptr<Peer> alice, bob, carol;
 
-    bool template_is_wrong = false;  // something about the first template has failed
+    std::optional<TipChange> tip_change;   // the first one
+    std::optional<host::Hash> latest_tip;  // of blocks of this program
+
+    bool room_is_wrong = false;      // a template left less than the constraints demand
+    bool template_is_wrong = false;  // something about a template has failed
 
 private:
     Options options_;

@@ -20,3 +20,6 @@ struct Work {
 // A template for these constraints on the chain's tip, with what the fault does to templates.
 Work make_work(const host::RegtestChain& chain, const sv2_coinbase_output_constraints& constraints,
                std::uint64_t template_id, Fault fault);
+
+// Puts one more transaction before the others.
+void add_transaction(Work& work, const host::Bytes& transaction);
