@@ -309,7 +309,7 @@ fn an_id_that_comes_twice_is_the_last_one_that_came() {
     host.hear(&NewTemplate { coinbase_tx_value_remaining: 77, ..new_template(5, false) });
     assert_eq!(host.take_events(), [expired(5), Event::NewTemplate { template_id: 5, future: false }]);
     assert_eq!(host.client.active_template().unwrap().coinbase_tx_value_remaining, 77);
-    assert_eq!(host.logs, ["template 5 comes after one with a greater id"]);
+    assert_eq!(host.logs, ["template ids must increase, but 5 comes after 5"]);
 }
 
 #[test]
@@ -335,12 +335,14 @@ fn a_provider_that_was_restarted_may_use_its_ids_again() {
 fn a_future_template_that_is_known_stays_what_it_was_until_a_tip_says_otherwise() {
     let mut host = Host::set_up();
     host.serve(1, 1);
+    host.serve(2, 2);
     host.hear_future(1);
     assert_eq!(host.take_events(), [Event::NewTemplate { template_id: 1, future: true }]);
+    host.tick_after(10_001);
     assert_eq!(host.client.template(1).unwrap().tip, Some(tip(1)));
-    host.hear_tip(1, 2);
-    assert_eq!(host.take_events(), [Event::NewTip { template_id: 1, tip: tip(2) }]);
-    assert_eq!(host.client.template(1).unwrap().tip, Some(tip(2)));
+    host.hear_tip(1, 3);
+    assert_eq!(host.take_events(), [Event::NewTip { template_id: 1, tip: tip(3) }]);
+    assert_eq!(host.client.template(1).unwrap().tip, Some(tip(3)));
 }
 
 #[test]

@@ -68,8 +68,8 @@ impl TemplateClient {
     fn take_template(&mut self, future: bool, template: ReceivedTemplate) {
         let Some(link) = &mut self.link else { return };
         let template_id = template.template_id;
-        if link.last_template_id.is_some_and(|last| last >= template_id) {
-            let text = format_args!("template {template_id} comes after one with a greater id");
+        if let Some(last) = link.last_template_id.filter(|last| *last >= template_id) {
+            let text = format_args!("template ids must increase, but {template_id} comes after {last}");
             self.events.log(Level::Warning, text);
         }
         link.last_template_id = link.last_template_id.max(Some(template_id));

@@ -46,9 +46,11 @@ impl Store {
     /// A future template came that is there already, the same in all but the tip, as when a provider is connected again: then
     /// what is mined on it goes on.
     pub(super) fn renew(&mut self, template: &ReceivedTemplate) -> bool {
-        let stored = self.stored.get_mut(&template.template_id);
-        let same = stored.filter(|stored| stored.template.is_same_as(template));
-        same.map(|stored| stored.renewed = true).is_some()
+        let known = self.stored.get_mut(&template.template_id);
+        let Some(same) = known.filter(|stored| stored.template.is_same_as(template)) else { return false };
+        same.renewed = true;
+        same.expires_at = None;
+        true
     }
 
     fn insert(&mut self, template: ReceivedTemplate) {
