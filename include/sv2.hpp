@@ -21,6 +21,7 @@
 #include <array>
 #include <cassert>
 #include <chrono>
+#include <compare>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -37,6 +38,16 @@
 
 #include "sv2.h"
 #include "sv2_messages.hpp"
+
+/// Keys are ordered, so that a program can have a map of them.
+[[nodiscard]] constexpr bool operator==(const sv2_constraint_key& a, const sv2_constraint_key& b) noexcept {
+    return a.reserved_weight == b.reserved_weight && a.sigops == b.sigops;
+}
+[[nodiscard]] constexpr std::strong_ordering operator<=>(const sv2_constraint_key& a,
+                                                         const sv2_constraint_key& b) noexcept {
+    const auto by_weight = a.reserved_weight <=> b.reserved_weight;
+    return by_weight != 0 ? by_weight : a.sigops <=> b.sigops;
+}
 
 /// Lets clang warn about a view that outlives what it was made of.
 #if defined(__clang__)
@@ -142,6 +153,28 @@ requires borrowed_array<R, std::byte>
     return {reinterpret_cast<const std::uint8_t*>(std::ranges::data(of)), std::ranges::size(of)};
 }
 
+/// A hash or number out of its 32 bytes, in the order in which they are sent: for hashes that of Bitcoin, the reverse
+/// of what people read. `of` may be a node's own type of hash.
+template <std::ranges::contiguous_range R>
+requires std::ranges::sized_range<R> && std::same_as<std::ranges::range_value_t<R>, std::uint8_t>
+[[nodiscard]] constexpr sv2_u256 u256(const R& of) noexcept {
+    sv2_u256 number{};
+    assert(std::ranges::size(of) == std::size(number.bytes));
+    std::copy_n(std::ranges::data(of), std::min<std::size_t>(std::ranges::size(of), std::size(number.bytes)),
+                number.bytes);
+    return number;
+}
+
+/// Where somebody connected from, in network byte order: 4 bytes of IPv4 or 16 of IPv6. Of anything else nothing, as
+/// TemplateProvider::connect wants it.
+[[nodiscard]] constexpr std::optional<sv2_address> address(Bytes bytes) noexcept {
+    if (bytes.size() != 4 && bytes.size() != 16) return std::nullopt;
+    sv2_address address{};
+    address.len = static_cast<std::uint8_t>(bytes.size());
+    std::ranges::copy(bytes, address.bytes);
+    return address;
+}
+
 /// A string to be sent.
 [[nodiscard]] constexpr sv2_str str(std::string_view of SV2_LIFETIMEBOUND) noexcept { return {of.data(), of.size()}; }
 template <std::same_as<std::string> Temporary>
@@ -198,9 +231,10 @@ requires borrowed_array<R, sv2_bytes>
             static_cast<std::uint64_t>(duration_cast<seconds>(system.time_since_epoch()).count())};
 }
 
-/// A deadline as the library gives it, in milliseconds, as a moment of the clock of `now()`; none for "no need". One that is further
-/// away than the clock reaches becomes the last moment it has.
-[[nodiscard]] inline std::optional<std::chrono::steady_clock::time_point> to_deadline(std::uint64_t monotonic_ms) noexcept {
+/// A deadline as the library gives it, in milliseconds, as a moment of the clock of `now()`; none for "no need". One
+/// that is further away than the clock reaches becomes the last moment it has.
+[[nodiscard]] inline std::optional<std::chrono::steady_clock::time_point> to_deadline(
+    std::uint64_t monotonic_ms) noexcept {
     using namespace std::chrono;
     if (monotonic_ms == UINT64_MAX) {
         return std::nullopt;
@@ -565,6 +599,18 @@ public:
             return sv2_identity_new(static_key.secret_bytes().data(), &certificate, random, out);
         });
     }
+
+    /// One with a new certificate, which `authority` signs for the time between the two moments, both included.
+    [[nodiscard]] static Result<Identity> issue(const SecretKey& authority, const SecretKey& static_key,
+                                                std::chrono::sys_seconds valid_from,
+                                                std::chrono::sys_seconds not_valid_after,
+                                                const sv2_random* random = nullptr) noexcept {
+        const auto server = static_key.public_key();
+        if (!server) return server.status();
+        const auto signed_for = sign_certificate(authority, *server, valid_from, not_valid_after, random);
+        return signed_for ? create(static_key, *signed_for, random) : Result<Identity>{signed_for.status()};
+    }
+
     explicit Identity(sv2_identity* owned) noexcept : Handle{owned} {}
 
     /// The certificate that it shows.

@@ -3,6 +3,7 @@
 #include <array>
 #include <chrono>
 #include <cstring>
+#include <map>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -80,6 +81,23 @@ void views_go_there_and_back() {
     number.bytes[0] = 0x0f;
     number.bytes[31] = 0xa0;
     CHECK_EQUAL(sv2::to_string(number), "a0" + std::string(60, '0') + "0f");
+    std::vector<std::uint8_t> hash(32);
+    hash.front() = 0x0f, hash.back() = 0xa0;
+    CHECK(std::memcmp(sv2::u256(hash).bytes, number.bytes, 32) == 0);
+}
+
+void an_address_is_of_ipv4_or_ipv6() {
+    const std::vector<std::uint8_t> v4{127, 0, 0, 1}, v6(16, 0xfe), neither(10);
+    CHECK(sv2::address(v4)->len == 4 && sv2::address(v4)->bytes[0] == 127 && sv2::address(v4)->bytes[3] == 1);
+    CHECK(sv2::address(v6)->len == 16 && sv2::address(v6)->bytes[15] == 0xfe);
+    CHECK(!sv2::address(neither) && !sv2::address({}));
+}
+
+void keys_are_ordered_by_weight_then_sigops() {
+    const sv2_constraint_key small{2000, 0, 0}, more_sigops{2000, 1, 0}, larger{4000, 0, 0};
+    CHECK(small < more_sigops && more_sigops < larger && small == sv2_constraint_key(small) && small != larger);
+    std::map<sv2_constraint_key, int> by_key{{larger, 2}, {small, 1}};
+    CHECK(by_key.begin()->second == 1 && by_key.at(larger) == 2);
 }
 
 void time_is_told_in_the_librarys_units() {
@@ -198,6 +216,11 @@ void a_certificate_is_signed_and_checked() {
     CHECK(sv2::Identity::create(authority, certificate).status() == SV2_ERROR_KEY);
     const auto shown = take(take(sv2::Identity::create(server, certificate)).certificate());
     CHECK(std::memcmp(shown.signature, certificate.signature, sizeof shown.signature) == 0);
+
+    const auto issued = take(take(sv2::Identity::issue(authority, server, today, today + 1h)).certificate());
+    CHECK(sv2::check_certificate(issued, key, today + 1h).ok());
+    CHECK(sv2::check_certificate(issued, key, today + 2h) == SV2_ERROR_CERTIFICATE);
+    CHECK(sv2::Identity::issue(authority, server, today, Seconds{1s} - 2s).status() == SV2_ERROR_ARGUMENT);
 }
 
 struct Peers {
@@ -305,6 +328,8 @@ int main() {
         {"an owner frees once, and one that was moved from is empty",
          an_owner_frees_once_and_one_that_was_moved_from_is_empty},
         {"views go there and back", views_go_there_and_back},
+        {"an address is of IPv4 or IPv6", an_address_is_of_ipv4_or_ipv6},
+        {"keys are ordered by weight, then sigops", keys_are_ordered_by_weight_then_sigops},
         {"time is told in the library's units", time_is_told_in_the_librarys_units},
         {"an empty message is no message", an_empty_message_is_no_message},
         {"frames are encoded into memory of the caller or their own",
