@@ -338,6 +338,17 @@ fn a_block_among_too_many_messages_counts() {
     assert_eq!(world.closed[&1], CloseReason::TooManyMessages);
 }
 
+#[test]
+fn a_length_that_is_merely_announced_costs_nothing() {
+    let mut world = World::new();
+    world.set_up(1);
+    let before = held();
+    // SubmitSolution of 66,000 bytes, of which one comes.
+    world.send_raw(1, &[0, 0, 0x76, 0xd0, 0x01, 0x01, 7]);
+    assert!(world.closed.is_empty());
+    assert!(held() - before < 200, "{} bytes", held() - before);
+}
+
 // -------------------------------------------------------------------------------------------------------- slow clients
 
 #[test]

@@ -1,7 +1,8 @@
 //! A host and four clients do anything in any order. Whatever they do, what each client reads is a protocol that it can
 //! follow: template ids increase, nothing but a future template comes before the first SetNewPrevHash, and SetNewPrevHash
-//! names the template before it. Each template expires at most once, each connection closes once, and the engine asks for no
-//! deadline that has passed.
+//! names one of the future templates since the last one, which are few. A template expires at most once, and not while a
+//! client works on it although there is a newer one. Each connection closes once, and the engine asks for no deadline that has
+//! passed.
 #![no_main]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,7 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use libfuzzer_sys::fuzz_target;
 use sv2_core::frame::Frame;
 use sv2_core::message::{Message, Payload, SetupConnection};
-use sv2_core::template::{ConstraintKey, Event, Provider, ProviderOptions, Template};
+use sv2_core::template::{
+    ConstraintKey, Event, NewPrevHash, NodeState, Provider, ProviderOptions, SubmitResult, Template, TemplateKind,
+};
 use sv2_core::{OutOfRandomness, Random, Time};
 
 /// Without encryption nothing is random.
@@ -26,8 +29,11 @@ impl Random for Nothing {
 struct Reader {
     stream: Vec<u8>,
     last_template_id: u64,
-    last_future: Option<u64>,
-    has_tip: bool,
+    /// The future templates since the last SetNewPrevHash.
+    futures: BTreeSet<u64>,
+    /// What it works on.
+    active: Option<u64>,
+    key: Option<ConstraintKey>,
 }
 
 impl Reader {
@@ -39,13 +45,18 @@ impl Reader {
             {
                 Message::NewTemplate(template) => {
                     assert!(template.template_id > self.last_template_id);
-                    assert!(template.future_template || self.has_tip);
                     self.last_template_id = template.template_id;
-                    self.last_future = template.future_template.then_some(template.template_id);
+                    if template.future_template {
+                        self.futures.insert(template.template_id);
+                        assert!(self.futures.len() <= 16);
+                    } else {
+                        assert!(self.active.replace(template.template_id).is_some());
+                    }
                 }
                 Message::SetNewPrevHashTemplate(tip) => {
-                    assert_eq!(Some(tip.template_id), self.last_future);
-                    self.has_tip = true;
+                    assert!(self.futures.contains(&tip.template_id));
+                    self.futures.clear();
+                    self.active = Some(tip.template_id);
                 }
                 _ => {}
             }
@@ -62,8 +73,14 @@ struct World {
     /// Those whose sockets wait to be written to.
     writable: BTreeSet<u64>,
     keys: Vec<ConstraintKey>,
-    issued: Vec<u64>,
+    issued: Vec<(u64, ConstraintKey)>,
     expired: BTreeSet<u64>,
+    found: Vec<[u8; 32]>,
+    tip: [u8; 32],
+    /// The keys that have a template on the tip.
+    live: BTreeSet<ConstraintKey>,
+    /// The templates that expired in this step.
+    just_expired: BTreeSet<u64>,
 }
 
 impl World {
@@ -78,14 +95,23 @@ impl World {
     }
 
     fn template_id(&self, which: u8) -> u64 {
-        self.issued.get(usize::from(which) % self.issued.len().max(1)).copied().unwrap_or(which.into())
+        self.issued.get(usize::from(which) % self.issued.len().max(1)).map_or(which.into(), |(id, _)| *id)
+    }
+
+    /// The tip is this one. Nobody has a template on it if it is new.
+    fn tip(&mut self, prev_hash: [u8; 32]) {
+        if self.tip != prev_hash {
+            self.tip = prev_hash;
+            self.live.clear();
+        }
     }
 
     fn step(&mut self, op: u8, a: u8, b: u8, rest: &[u8]) {
         let id = u64::from(a % 4);
-        match op % 12 {
+        match op % 16 {
             0 => {
-                if self.provider.connect(id, None, self.now).is_ok() {
+                let address = (b & 1 == 0).then(|| [10, 0, 0, b % 3].into());
+                if self.provider.connect(id, address, self.now).is_ok() {
                     self.readers.insert(id, Reader::default());
                 }
             }
@@ -104,12 +130,24 @@ impl World {
             5 | 6 => {
                 let key = self.keys.get(usize::from(a >> 2) % self.keys.len().max(1)).copied();
                 let key = key.unwrap_or(ConstraintKey { reserved_weight: 2_000, sigops: 0 });
-                if let Ok(id) = self.provider.template_ready(key, template(a, b, rest), self.now) {
-                    assert!(self.issued.iter().all(|before| *before < id));
-                    self.issued.push(id);
+                let template = template(a, b, rest);
+                let (prev_hash, kind) = (template.prev_hash, template.kind);
+                if let Ok(id) = self.provider.template_ready(key, template, self.now) {
+                    assert!(self.issued.iter().all(|(before, _)| *before < id));
+                    self.issued.push((id, key));
+                    if kind != TemplateKind::NextHeight {
+                        self.tip(prev_hash);
+                        self.live.insert(key);
+                    }
                 }
             }
-            7 => self.provider.tip_changed([b % 8; 32], self.now),
+            7 => {
+                // Some of them are blocks of ours.
+                let found = self.found.get(usize::from(a)).copied();
+                let prev_hash = found.unwrap_or([b % 8; 32]);
+                self.tip(prev_hash);
+                self.provider.tip_changed(prev_hash, self.now);
+            }
             8 => {
                 self.now.monotonic_ms += u64::from(b) << (a % 8);
                 self.provider.tick(self.now);
@@ -120,6 +158,26 @@ impl World {
                 let transactions: Vec<&[u8]> = rest.chunks(7).take(b.into()).collect();
                 let transactions = (b > 0).then_some(&transactions[..]);
                 self.provider.transactions_ready(self.template_id(a), transactions, self.now).unwrap();
+            }
+            11 => {
+                let states = [NodeState::Ready, NodeState::Syncing, NodeState::Down];
+                self.provider.node_state(states[usize::from(b % 3)], self.now);
+            }
+            12 => {
+                let block_hash = self.found.get(usize::from(a)).copied().unwrap_or([b; 32]);
+                let result = if b & 1 == 0 { SubmitResult::Taken } else { SubmitResult::Refused };
+                self.provider.submit_result(&block_hash, result, self.now);
+            }
+            13 | 14 => {
+                let Template { prev_hash, nbits, .. } = template(a, b, &[]);
+                let new_prev_hash = NewPrevHash { prev_hash, nbits, ..NewPrevHash::default() };
+                // Of those that were given out last, one may wait for it.
+                let from_last = usize::from(a % 8);
+                let Some((id, key)) = self.issued.iter().rev().nth(from_last).copied() else { return };
+                if self.provider.set_new_prev_hash(id, new_prev_hash, self.now).is_ok() {
+                    self.tip(prev_hash);
+                    self.live.insert(key);
+                }
             }
             _ => {
                 let coinbase = &rest[..rest.len().min(b.into())];
@@ -158,7 +216,16 @@ impl World {
             }
             if quiet {
                 assert_eq!(self.provider.next_event(), None, "nothing happened");
-                return;
+                return self.check_that_nobody_misses_what_expired();
+            }
+        }
+    }
+
+    fn check_that_nobody_misses_what_expired(&mut self) {
+        let gone = std::mem::take(&mut self.just_expired);
+        for (_, reader) in self.readers.iter().filter(|(id, _)| !self.writable.contains(*id)) {
+            if reader.key.is_some_and(|key| self.live.contains(&key)) {
+                assert!(reader.active.is_none_or(|active| !gone.contains(&active)), "it was sent nothing newer");
             }
         }
     }
@@ -167,11 +234,25 @@ impl World {
         while let Some(event) = self.provider.next_event() {
             match event {
                 Event::WantTemplate { key } => self.keys.push(key),
-                Event::DropTemplate { key } => self.keys.retain(|live| *live != key),
-                Event::TemplateExpired { template_id, .. } => assert!(self.expired.insert(template_id)),
+                Event::DropTemplate { key } => {
+                    self.keys.retain(|wanted| *wanted != key);
+                    self.live.remove(&key);
+                }
+                Event::ClientReady { connection, key } => {
+                    if let Some(reader) = self.readers.get_mut(&connection) {
+                        reader.key = Some(key);
+                    }
+                }
+                Event::TemplateExpired { template_id, .. } => {
+                    assert!(self.expired.insert(template_id));
+                    self.just_expired.insert(template_id);
+                }
                 Event::WantTransactions { template_id, .. } => assert!(!self.expired.contains(&template_id)),
                 Event::Close { connection, .. } => assert!(self.readers.remove(&connection).is_some()),
-                Event::SubmitBlock(solution) => assert_eq!(solution.header.hash(), solution.block_hash),
+                Event::SubmitBlock(solution) => {
+                    assert_eq!(solution.header.hash(), solution.block_hash);
+                    self.found.push(solution.block_hash);
+                }
                 Event::Writable { connection } => {
                     self.writable.insert(connection);
                 }
@@ -189,6 +270,11 @@ fn template(a: u8, b: u8, rest: &[u8]) -> Template {
         merkle_path: path,
         prev_hash: [b % 8; 32],
         nbits: if b & 0x80 == 0 { 0x207f_ffff } else { 0x2100_ffff },
+        kind: match b >> 3 & 3 {
+            2 => TemplateKind::Provisional,
+            3 => TemplateKind::NextHeight,
+            _ => TemplateKind::Full,
+        },
         node_handle: a.into(),
         ..Template::default()
     }
@@ -197,6 +283,9 @@ fn template(a: u8, b: u8, rest: &[u8]) -> Template {
 fuzz_target!(|data: &[u8]| {
     let mut options = ProviderOptions::plaintext();
     options.max_clients = 3;
+    options.max_handshakes = 2;
+    options.max_handshakes_per_address = 2;
+    options.max_clients_per_address = 2;
     options.max_keys = 2;
     options.max_pending_requests = 2;
     options.transaction_cache_len = 100;
@@ -209,6 +298,10 @@ fuzz_target!(|data: &[u8]| {
         keys: Vec::new(),
         issued: Vec::new(),
         expired: BTreeSet::new(),
+        found: Vec::new(),
+        tip: [0; 32],
+        live: BTreeSet::new(),
+        just_expired: BTreeSet::new(),
     };
     let mut rest = data;
     while let [op, a, b, after @ ..] = rest {

@@ -170,6 +170,12 @@ impl Provider {
             Ok(solution) => SolutionRefusal::Duplicate { block_hash: solution.block_hash },
             Err(refusal) => refusal,
         };
+        if refusal == SolutionRefusal::UnknownTemplate {
+            let text = format_args!(
+                "client {connection}: a solution of template {template_id}, which was never given out or is too old, is not submitted"
+            );
+            self.events.log(Level::Warning, text);
+        }
         self.events.push(Event::SolutionRefused { connection, template_id, refusal });
     }
 }
