@@ -67,12 +67,13 @@ pub type ConnectionId = u64;
 /// **Templates.** Clients that need the same room share a template: the host makes one for each [`ConstraintKey`] that it is
 /// asked for. On a new tip, and when it has just said what it needs, a client gets a NewTemplate with future_template
 /// followed by SetNewPrevHash; on the same tip, a NewTemplate without, when the fees rose enough. A host that can foresee what
-/// follows the next block hands over a [`TemplateKind::NextHeight`] beforehand. Templates can be solved and asked about until [`ProviderOptions::template_lifetime_ms`] after their tip is gone.
+/// follows the next block hands over a [`TemplateKind::NextHeight`] beforehand. Templates can be solved until
+/// [`ProviderOptions::template_lifetime_ms`] after their tip is gone, by anybody, and asked about by those who were sent them.
 ///
 /// **Bounds.** What a peer does costs a bounded amount of memory, set by [`ProviderOptions`]; a client that breaks a rule, sends
 /// too much, or does not read what it is sent, is closed with a [`CloseReason`]. Nobody is kept out by connections that are not
-/// served: they give way. A client that reads its transactions slowly costs one piece of them beside the copy that all share. Messages that are unknown, or meant for somebody else, are
-/// ignored.
+/// served: they give way. A client that reads its transactions slowly costs one piece of them beside the copy that all share.
+/// Messages that are unknown, or meant for somebody else, are ignored.
 pub struct Provider {
     options: ProviderOptions,
     random: Box<dyn Random + Send>,
