@@ -201,7 +201,7 @@ fn a_client_is_served_from_its_first_template_to_its_block_and_over_a_restart_of
                 version: 0x2000_0000,
                 header_timestamp: 1_700_000_000,
                 header_nonce,
-                coinbase_tx: coinbase_tx.as_slice().into(),
+                coinbase_tx: &coinbase_tx,
             });
             if world.blocks > 0 {
                 break;

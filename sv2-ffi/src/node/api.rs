@@ -33,9 +33,8 @@ macro_rules! call {
         let thread = $threads.lease();
         let mut request = $request;
         request.get().init_context().set_thread(thread.client());
-        let answer = request.send().promise.await;
-        thread.answered();
-        answer.map_err(CallError::from)
+        let promise = request.send().promise;
+        $threads.answer(Some(thread), promise).await
     }};
 }
 
@@ -122,6 +121,11 @@ impl Mining {
         }
     }
 
+    /// Whether a wait for a new tip can be ended early.
+    pub(super) fn can_interrupt(&self) -> bool {
+        !matches!(self, Self::V30(_))
+    }
+
     pub(super) async fn is_test_chain(&self, threads: &Threads) -> Result<bool, CallError> {
         any_version!(self, Self(mining) => Ok(call!(threads, mining.is_test_chain_request())?.get()?.get_result()))
     }
@@ -167,6 +171,15 @@ impl Mining {
         })
     }
 
+    /// Ends the wait for a new tip. Version 30 cannot, and so does not wait for long.
+    pub(super) async fn interrupt(&self, threads: &Threads) -> Result<(), CallError> {
+        match self {
+            Self::V30(_) => Ok(()),
+            Self::V31(mining) => threads.answer(None, mining.interrupt_request().send().promise).await.map(|_| ()),
+            Self::Newer(mining) => threads.answer(None, mining.interrupt_request().send().promise).await.map(|_| ()),
+        }
+    }
+
     /// Makes a template and reads it. The reads are sent together with the request for it: one round trip.
     ///
     /// `cooldown` is off where there is one: it waits without an end for a chain that has no recent block.
@@ -193,8 +206,7 @@ impl Mining {
                 fill!(request.get().init_options());
                 let RemotePromise { promise, pipeline } = request.send();
                 let template = $template(pipeline.get_result());
-                let (made, contents) = join(promise, template.read(threads)).await;
-                thread.answered();
+                let (made, contents) = join(threads.answer(Some(thread), promise), template.read(threads)).await;
                 if !made?.get()?.has_result() {
                     return Err(CallError::NoTemplate);
                 }
@@ -208,7 +220,7 @@ impl Mining {
                 fill!(request.get().init_options());
                 let RemotePromise { promise, pipeline } = request.send();
                 let template = Template::V30(pipeline.get_result());
-                let (made, contents) = join(promise, template.read(threads)).await;
+                let (made, contents) = join(threads.answer(None, promise), template.read(threads)).await;
                 if !made?.get()?.has_result() {
                     return Err(CallError::NoTemplate);
                 }

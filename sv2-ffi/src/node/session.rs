@@ -12,6 +12,7 @@ use capnp_rpc::rpc_twoparty_capnp::Side;
 use capnp_rpc::twoparty::VatNetwork;
 use futures::StreamExt;
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
+use futures::channel::oneshot;
 use futures::future::{Either, FutureExt, LocalBoxFuture, select};
 use futures::io::{BufReader, BufWriter};
 use futures::stream::FuturesUnordered;
@@ -23,12 +24,16 @@ use super::error::CallError;
 use super::queue::Event;
 use super::reactor::{Reactor, Stream, connect};
 use super::signal::Signal;
-use super::threads::Threads;
+use super::threads::{Calls, Threads};
 use super::worker::Worker;
 use crate::SV2_NODE_SYNCING;
 
 /// Most bytes of one message of the node: several times what a block takes.
 const MAX_MESSAGE_WORDS: usize = (32 << 20) / 8;
+
+/// How long to wait for a tip at a time where the wait cannot be ended early: until it ends the connection cannot be closed
+/// without harm.
+const SHORT_WAIT: Duration = Duration::from_millis(500);
 
 /// How often a node that is catching up is asked whether it has done so.
 const SYNC_POLL: Duration = Duration::from_secs(1);
@@ -79,20 +84,35 @@ async fn serve(worker: &Rc<Worker>, was_ready: &Cell<bool>) -> Result<Never, Str
     let network = VatNetwork::new(BufReader::new(reader), BufWriter::new(writer), Side::Client, limits);
     let mut rpc = RpcSystem::new(Box::new(network), None);
     let init: init::Client = rpc.bootstrap(Side::Server);
-    let work = Box::pin(converse(worker, init, was_ready));
-    match select(rpc, work).await {
-        Either::Left((Ok(()), _)) => Err("the node closed the connection".to_owned()),
-        Either::Left((Err(error), _)) => Err(format!("the connection to the node failed: {error}")),
+    let (calls, driver) = Calls::new();
+    let (closing, closed) = oneshot::channel();
+    // A task of its own: it outlives the session until the node has answered for what it was asked.
+    worker.spawn_connection(async move {
+        let why = match select(rpc, Box::pin(driver)).await {
+            Either::Left((Err(error), _)) => format!("the connection to the node failed: {error}"),
+            _ => "the node closed the connection".to_owned(),
+        };
+        let _ = closing.send(why);
+    });
+    let work = Box::pin(converse(worker, init, calls, was_ready));
+    match select(closed, work).await {
+        Either::Left((why, _)) => Err(why.unwrap_or_default()),
         Either::Right((Ok(never), _)) => match never {},
         Either::Right((Err(error), _)) => Err(error.to_string()),
     }
 }
 
 /// All that is said over a connection.
-async fn converse(worker: &Rc<Worker>, init: init::Client, was_ready: &Cell<bool>) -> Result<Never, CallError> {
+async fn converse(
+    worker: &Rc<Worker>,
+    init: init::Client,
+    calls: Calls,
+    was_ready: &Cell<bool>,
+) -> Result<Never, CallError> {
     let limit = worker.options.call_timeout;
-    let constructed = within(&worker.reactor, limit, init.construct_request().send().promise.map(|answer| Ok(answer?)));
-    let threads = Threads::new(constructed.await?.get()?.get_thread_map()?);
+    let construct = calls.answer(None, init.construct_request().send().promise);
+    let constructed = within(&worker.reactor, limit, construct).await?;
+    let threads = Threads::new(constructed.get()?.get_thread_map()?, calls);
     let mining = patiently(worker, "loading its chain", api::make_mining(&init.client, &threads)).await?;
     worker.log(Level::Info, format!("connected to the node's mining interface, version {}", name_of(&mining)));
 
@@ -156,6 +176,12 @@ impl Session {
         within(&self.reactor, self.call_timeout, call).await
     }
 
+    /// No more is wanted of the node: lets the wait for a tip end, so that the connection can be closed.
+    pub(super) fn interrupt(self: &Rc<Self>) -> impl Future<Output = ()> + use<> {
+        let session = Rc::clone(self);
+        async move { drop(session.mining.interrupt(&session.threads).await) }
+    }
+
     /// Does something beside the rest. An error of it counts only if it ends the session.
     pub(super) fn spawn(&self, task: impl Future<Output = Result<(), CallError>> + 'static) {
         let _ = self.tasks.unbounded_send(task.boxed_local());
@@ -199,7 +225,7 @@ impl Session {
 
     /// Waits for new tips. Each wait ends after a while, so that a node that hangs is noticed also when nothing happens.
     async fn watch_tip(&self, worker: &Rc<Worker>) -> Result<Never, CallError> {
-        let wait = self.call_timeout;
+        let wait = if self.mining.can_interrupt() { self.call_timeout } else { self.call_timeout.min(SHORT_WAIT) };
         let wait_ms = wait.as_secs_f64() * 1_000.0;
         loop {
             let known = self.tip.get();

@@ -157,6 +157,7 @@ impl Worker {
 
     fn unkeep(&self, solution: &Rc<Solution>) {
         self.unsubmitted.borrow_mut().retain(|kept| !Rc::ptr_eq(&kept.solution, solution));
+        self.settled.set();
     }
 
     /// The node has answered.

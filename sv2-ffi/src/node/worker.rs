@@ -1,6 +1,6 @@
 //! The thread that talks to the node: what it knows across connections, and the making of templates.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::pin::pin;
@@ -8,7 +8,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::executor::LocalPool;
+use futures::channel::oneshot;
+use futures::executor::{LocalPool, LocalSpawner};
 use futures::future::select;
 use futures::task::LocalSpawnExt;
 use sv2_core::template::{ConstraintKey, Level, Template, TemplateKind};
@@ -18,6 +19,7 @@ use super::error::CallError;
 use super::queue::{Command, Event, Queue};
 use super::reactor::Reactor;
 use super::session::{self, Session};
+use super::signal::Signal;
 use super::solutions::Unsubmitted;
 use super::templates::{Current, Held, Remote, Templates};
 use crate::{SV2_NODE_DOWN, SV2_NODE_READY};
@@ -25,6 +27,12 @@ use crate::{SV2_NODE_DOWN, SV2_NODE_READY};
 /// How soon a lost connection is tried again, and how late at most: the time doubles with each failure.
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LAST_RETRY: Duration = Duration::from_secs(10);
+
+/// Most connections at once: one, and those that were given up and wait for the node to answer.
+const MAX_CONNECTIONS: usize = 4;
+
+/// How long the node may take, in the end, to answer for what it was asked.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// The options, with the usual values filled in.
 pub(super) struct Settings {
@@ -45,7 +53,14 @@ pub(super) struct Worker {
     keys: RefCell<BTreeMap<ConstraintKey, Key>>,
     pub(super) templates: Templates,
     pub(super) unsubmitted: RefCell<Vec<Unsubmitted>>,
+    /// Set when there is one less.
+    pub(super) settled: Signal,
     session: RefCell<Option<Rc<Session>>>,
+    spawner: LocalSpawner,
+    /// How many connections there are, also those that were given up.
+    connections: Cell<usize>,
+    /// Set when there is one less.
+    connection_closed: Signal,
 }
 
 /// A key that the host wants templates for.
@@ -61,6 +76,7 @@ struct Key {
 /// Runs until the host says stop.
 pub(super) fn run(options: Settings, queue: Arc<Queue>) {
     let reactor = Reactor::default();
+    let mut pool = LocalPool::new();
     let worker = Rc::new(Worker {
         options,
         reactor: reactor.clone(),
@@ -69,18 +85,40 @@ pub(super) fn run(options: Settings, queue: Arc<Queue>) {
         keys: RefCell::default(),
         templates: Templates::default(),
         unsubmitted: RefCell::default(),
+        settled: Signal::default(),
         session: RefCell::default(),
+        spawner: pool.spawner(),
+        connections: Cell::new(0),
+        connection_closed: Signal::default(),
     });
-    let mut pool = LocalPool::new();
-    let commands = Rc::clone(&worker);
-    let connections = Rc::clone(&worker);
-    let spawned = pool.spawner().spawn_local(async move { commands.obey().await });
-    if spawned.and_then(|()| pool.spawner().spawn_local(async move { connections.stay_connected().await })).is_err() {
+    let (stop, stopped) = oneshot::channel::<()>();
+    let (mut stop, is_done) = (Some(stop), Rc::new(Cell::new(false)));
+    let (its, done) = (Rc::clone(&worker), Rc::clone(&is_done));
+    let main = async move {
+        let work = select(Box::pin(its.obey()), Box::pin(its.stay_connected()));
+        let end = async {
+            let _ = stopped.await;
+            its.finish_submissions().await;
+        };
+        select(work, Box::pin(end)).await;
+        its.leave().await;
+        done.set(true);
+    };
+    if pool.spawner().spawn_local(main).is_err() {
         return queue.fail();
     }
-    while !queue.is_stopping() {
+    while !is_done.get() {
         pool.run_until_stalled();
-        reactor.turn();
+        if queue.is_stopping()
+            && let Some(stop) = stop.take()
+        {
+            // What was said last, as that a block was found, is not to be lost.
+            worker.do_commands();
+            pool.run_until_stalled();
+            let _ = stop.send(());
+        } else if !is_done.get() {
+            reactor.turn();
+        }
     }
 }
 
@@ -90,18 +128,22 @@ impl Worker {
     /// Does what the host says, as long as the thread lives.
     async fn obey(self: &Rc<Self>) {
         loop {
-            for command in self.queue.take_commands() {
-                match command {
-                    Command::WantTemplate(key) => self.want(key),
-                    Command::DropTemplate(key) => drop(self.keys.borrow_mut().remove(&key)),
-                    Command::FreeTemplate(handle) => self.free(handle),
-                    Command::WantTransactions { template_id, node_handle } => {
-                        self.want_transactions(template_id, node_handle);
-                    }
-                    Command::Submit(solution) => self.submit(solution),
-                }
-            }
+            self.do_commands();
             self.reactor.readable(self.queue.command_end()).await;
+        }
+    }
+
+    fn do_commands(self: &Rc<Self>) {
+        for command in self.queue.take_commands() {
+            match command {
+                Command::WantTemplate(key) => self.want(key),
+                Command::DropTemplate(key) => drop(self.keys.borrow_mut().remove(&key)),
+                Command::FreeTemplate(handle) => self.free(handle),
+                Command::WantTransactions { template_id, node_handle } => {
+                    self.want_transactions(template_id, node_handle);
+                }
+                Command::Submit(solution) => self.submit(solution),
+            }
         }
     }
 
@@ -164,6 +206,9 @@ impl Worker {
     async fn stay_connected(self: &Rc<Self>) {
         let mut retry = FIRST_RETRY;
         loop {
+            while self.connections.get() >= MAX_CONNECTIONS {
+                self.connection_closed.wait().await;
+            }
             let ended = session::run(self).await;
             self.session.take();
             self.templates.lose_remotes();
@@ -178,6 +223,41 @@ impl Worker {
             self.reactor.sleep(retry).await;
             retry = LAST_RETRY.min(retry * 2);
         }
+    }
+
+    /// Drives a connection, until the last word is said on it.
+    pub(super) fn spawn_connection(self: &Rc<Self>, connection: impl Future<Output = ()> + 'static) {
+        let worker = Rc::clone(self);
+        self.connections.set(self.connections.get() + 1);
+        let _ = self.spawner.spawn_local(async move {
+            connection.await;
+            worker.connections.set(worker.connections.get().saturating_sub(1));
+            worker.connection_closed.set();
+        });
+    }
+
+    /// Lets the node answer for the blocks that were found, for a while.
+    async fn finish_submissions(&self) {
+        let all_answered = async {
+            while self.session().is_some() && !self.unsubmitted.borrow().is_empty() {
+                self.settled.wait().await;
+            }
+        };
+        let _ = self.reactor.within(FAREWELL, all_answered).await;
+    }
+
+    /// Lets the node finish what it was asked, for a while.
+    async fn leave(&self) {
+        if let Some(session) = self.session.take() {
+            let _ = self.spawner.spawn_local(session.interrupt());
+        }
+        self.templates.lose_remotes();
+        let all_closed = async {
+            while self.connections.get() > 0 {
+                self.connection_closed.wait().await;
+            }
+        };
+        let _ = self.reactor.within(FAREWELL, all_closed).await;
     }
 
     /// A session can give templates.

@@ -165,7 +165,8 @@ fn run(listener: &UnixListener, state: &Arc<Mutex<State>>) {
     while !state.lock().unwrap().script.is_stopping {
         while let Ok((socket, _)) = listener.accept() {
             state.lock().unwrap().connections += 1;
-            let fake = Fake { state: Arc::clone(state), reactor: reactor.clone(), is_dead: StdRc::default() };
+            let (is_dead, is_interrupted) = Default::default();
+            let fake = Fake { state: Arc::clone(state), reactor: reactor.clone(), is_dead, is_interrupted };
             let (reader, writer) = Stream::pair(socket, &reactor).unwrap();
             pool.spawner().spawn_local(fake.serve(reader, writer)).unwrap();
         }
@@ -184,6 +185,7 @@ struct Fake {
     state: Arc<Mutex<State>>,
     reactor: Reactor,
     is_dead: StdRc<Cell<bool>>,
+    is_interrupted: StdRc<Cell<bool>>,
 }
 
 impl Fake {
@@ -238,7 +240,7 @@ impl Fake {
     }
 
     async fn wait_tip(&self, known: &[u8], timeout_ms: f64) -> Hash {
-        let changed = self.until(|script| script.tip != known);
+        let changed = self.until(|script| script.tip != known || self.is_interrupted.get());
         let _ = self.reactor.within(Duration::from_secs_f64(timeout_ms / 1_000.0), changed).await;
         self.script().tip
     }
@@ -520,6 +522,21 @@ macro_rules! coinbase_struct {
     }};
 }
 
+/// interrupt of all versions since 31.
+macro_rules! interrupt {
+    () => {
+        async fn interrupt(
+            self: Rc<Self>,
+            _: mining::InterruptParams,
+            _: mining::InterruptResults,
+        ) -> Result<(), Error> {
+            self.0.called("interrupt").await?;
+            self.0.is_interrupted.set(true);
+            Ok(())
+        }
+    };
+}
+
 schema!(v31, bitcoin_capnp_types_31, init {
     async fn make_mining_old2(
         self: Rc<Self>,
@@ -529,7 +546,9 @@ schema!(v31, bitcoin_capnp_types_31, init {
         self.0.called("makeMiningOld2").await?;
         Err(Error::failed("Old mining interface (@2) not supported. Please update your client!".to_owned()))
     }
-} mining {} template {
+} mining {
+    interrupt!();
+} template {
     async fn get_coinbase_tx(
         self: Rc<Self>,
         _: block_template::GetCoinbaseTxParams,
@@ -550,6 +569,7 @@ schema!(v31, bitcoin_capnp_types_31, init {
 });
 
 schema!(newer, bitcoin_capnp_types_newer, init {} mining {
+    interrupt!();
     async fn get_transactions_by_tx_i_d(
         self: Rc<Self>,
         params: mining::GetTransactionsByTxIDParams,
