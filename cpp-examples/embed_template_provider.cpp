@@ -2,7 +2,7 @@
 //
 // The node is faked by a queue of templates, one for each tip. Around the engine, sv2::TemplateProvider, stands the
 // loop that every program with an engine has: sockets and node tell it what happens, and it says in events what is to
-// be done. A client on a thread of its own gets a template and its tip, again and again, until the queue is empty.
+// be done. A client gets a template and its tip, again and again, until the queue is empty.
 // See also bitcoin-core/: the same inside Bitcoin Core, with threads for what a real node takes its time for.
 
 #include <poll.h>
@@ -46,6 +46,7 @@ sv2_template template_on(const std::array<std::uint8_t, 2>& height) {
     t.coinbase_tx_value_remaining = 5'000'000'000;
     return t;
 }
+
 // Serves until its only client has gone.
 void serve(const host::Socket& listener, const sv2::Identity& identity) {
     std::deque<sv2_template> node{template_on(heights[0]), template_on(heights[1]), template_on(heights[2])};
@@ -98,31 +99,30 @@ void serve(const host::Socket& listener, const sv2::Identity& identity) {
     }
 }
 
-// A client that wants 200 bytes for its outputs, and says what it gets.
+// A client that adds 200 bytes of outputs, and says what it gets. Its side has an engine, too, with a loop of the same
+// kind.
 void follow(std::uint16_t port, const sv2::AuthorityKey& authority) {
     host::Socket socket = host::connect_tcp("127.0.0.1", port);
-    auto connection = take(sv2::Connection::initiator({.authority_key = authority}));
-    sv2_setup_connection setup{};
-    setup.protocol = SV2_PROTOCOL_TEMPLATE_DISTRIBUTION;
-    setup.min_version = setup.max_version = 2;
-    check(connection.send(setup));  // leaves after the handshake
-    const sv2_coinbase_output_constraints constraints{200, 0};
-    int height = 0, last = 0;
+    auto client = take(sv2::TemplateClient::create(authority));
+    check(client.set_constraints(200, 0, sv2::now()));
+    check(client.connect(sv2::now()));
+
+    int height = 0;
     const sv2::overloaded handle{
-        [&](const sv2_setup_connection_success&) { check(connection.send(constraints)); },
-        [&](const sv2_new_template& t) { height = sv2::view(t.coinbase_prefix).back(); },
-        [&](const sv2_set_new_prev_hash_template& t) {
-            std::printf("template for height %d, on tip %.8s...\n", height, sv2::to_string(t.prev_hash).c_str() + 56);
-            last = height;
+        [&](const sv2::TemplateClient::NewTip& e) {
+            height = sv2::view(take(client.get_template(e.tip.template_id)).coinbase_prefix).back();
+            std::printf("template for height %d, on tip %.8s...\n", height,
+                        sv2::to_string(e.tip.prev_hash).c_str() + 56);
         },
+        [](const sv2::TemplateClient::Close& e) { throw std::runtime_error(e.reason); },
         [](const auto&) {},
     };
-    for (sv2::Message message; last != heights.back()[1];) {
-        while (!connection.output().empty()) check(connection.sent(socket.write(connection.output(), patience)));
-        const std::size_t n = socket.read(connection.room(4096), patience);
+    for (std::array<std::uint8_t, 4096> bytes; height != heights.back()[1];) {
+        while (!client.output().empty()) check(client.sent(socket.write(client.output(), patience), sv2::now()));
+        const std::size_t n = socket.read(bytes, patience);
         if (n == 0) throw std::runtime_error("the provider hung up");
-        check(connection.received(n, sv2::now()));
-        while (connection.next(message).ok()) sv2::visit(message, handle);
+        check(client.receive(std::span{bytes}.first(n), sv2::now()));
+        while (const auto event = client.next_event()) std::visit(handle, *event);
     }
 }
 
