@@ -23,8 +23,6 @@ sv2_address for_engine(const asio::ip::address& of) {
     return address;
 }
 
-bool is(const sv2_u256& a, const sv2_u256& b) { return std::ranges::equal(a.bytes, b.bytes); }
-
 const char* why_refused(std::uint32_t refusal) {
     switch (refusal) {
     case SV2_SOLUTION_UNKNOWN_TEMPLATE: return "its template is not known, or too old";
@@ -59,11 +57,7 @@ std::string Server::listen() {
 }
 
 bool Server::run() {
-    signals_.async_wait([this](asio::error_code error, int) {
-        if (error) return;
-        log_info("shutting down");
-        context_.stop();
-    });
+    shut_down_on_signal();
     node_.start(provider_, {
                                .engine_changed = [this] { drain(); },
                                .block_ready = [this](const sv2_u256& block_hash, sv2::Bytes block) {
@@ -237,51 +231,6 @@ void Server::set_timer() {
         if (error) return;
         (void)provider_.tick(sv2::now());
         drain();
-    });
-}
-
-// ----------------------------------------------------------------------------------------------------------------- blocks
-
-void Server::submit(const sv2_solution& solution) {
-    // The node first: everything else can wait.
-    node_.submit(solution);
-    std::uint32_t height = 0;
-    (void)sv2_coinbase_height(solution.coinbase_tx, &height);
-    solutions_.found(solution, height);
-    // After the node was away it may be handed out again.
-    if (std::ranges::any_of(submitted_, [&](const Submitted& of) { return is(of.block_hash, solution.block_hash); })) return;
-    log_info("block " + sv2::to_string(solution.block_hash) + " found by client " + std::to_string(solution.connection) +
-             " for height " + std::to_string(height));
-    submitted_.push_back({solution.block_hash, height, steady_clock::now()});
-    look_after_blocks();
-}
-
-void Server::accepted(const sv2_u256& block_hash) {
-    const auto found =
-        std::ranges::find_if(submitted_, [&](const Submitted& of) { return is(of.block_hash, block_hash); });
-    const std::string where = found == submitted_.end() ? "" : " at height " + std::to_string(found->height);
-    log_info("block " + sv2::to_string(block_hash) + " accepted" + where);
-    solutions_.accepted(block_hash);
-    if (found != submitted_.end()) submitted_.erase(found);
-}
-
-// Says so when a block is not accepted for long, and forgets it when there is no more hope.
-void Server::look_after_blocks() {
-    constexpr auto patience = std::chrono::seconds{30};
-    constexpr auto hope = std::chrono::hours{1};
-    const auto now = steady_clock::now();
-    std::erase_if(submitted_, [&](const Submitted& of) { return now - of.since > hope; });
-    for (Submitted& of : submitted_) {
-        if (of.warned || now - of.since < patience) continue;
-        of.warned = true;
-        log_warning("block " + sv2::to_string(of.block_hash) + " for height " + std::to_string(of.height) +
-                    " is not accepted after " + std::to_string(patience.count()) + " s; it is kept in " +
-                    solutions_.block_path(sv2::to_string(of.block_hash)).string() + " if the node gave it");
-    }
-    if (submitted_.empty()) return;
-    blocks_.expires_after(std::chrono::seconds{5});
-    blocks_.async_wait([this](asio::error_code error) {
-        if (!error) look_after_blocks();
     });
 }
 

@@ -69,6 +69,7 @@ private:
     // A line about what peers do, of which there are no more than a few each second: nobody fills a disk with them.
     void say_of_peers(const std::string& line);
 
+    void shut_down_on_signal();
     void fail(const std::string& why);
 
     asio::io_context& context_;
@@ -83,6 +84,7 @@ private:
     asio::steady_timer deadline_{context_};
     asio::steady_timer blocks_{context_};
     asio::steady_timer renewal_{context_};
+    asio::steady_timer end_{context_};
     std::uint16_t port_ = 0;
 
     std::map<Id, Client> clients_;
@@ -94,5 +96,6 @@ private:
     std::chrono::steady_clock::time_point lines_since_{};
     unsigned lines_ = 0;
     std::chrono::sys_seconds renewed_{};
+    bool ending_ = false;  // after the last block it ends
     bool failed_ = false;
 };

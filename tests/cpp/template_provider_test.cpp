@@ -312,6 +312,12 @@ void what_it_cannot_do_it_says_in_a_sentence_and_fails() {
         write(directory.path() / "regtest", "a file where a directory should be");
         says(directory, {}, "Cannot create " + (directory.path() / "regtest").string());
     }
+#if !defined(SV2_WITH_NODE_IPC)
+    {
+        const Directory directory;
+        says(directory, {"-ipcconnect=unix"}, "This build has no IPC, by which it would talk to Bitcoin Core");
+    }
+#endif
     {
         const Directory directory;
         ProviderProcess first{provider_program, directory.path(), small};
@@ -366,6 +372,24 @@ void the_certificate_is_renewed_while_it_runs() {
     CHECK(certificate_end(url) > first);
 }
 
+#if defined(SV2_WITH_NODE_IPC)
+void without_its_node_it_waits_and_has_clients() {
+    const Directory directory;
+    ProviderProcess provider{provider_program, directory.path(), {"-ipcconnect=unix"}};
+    const std::string url = provider.address();
+    CHECK_EQUAL(provider.word_after("the node is "), std::string{"away,"});
+    CHECK(certificate_end(url) > 0);
+    CHECK_EQUAL(provider.end(SIGTERM), 0);
+}
+
+void a_socket_whose_path_is_too_long_is_an_error() {
+    const Directory directory;
+    ProviderProcess provider{provider_program, directory.path(), {"-ipcconnect=unix:" + std::string(200, 'x')}};
+    CHECK_EQUAL(provider.wait(), 1);
+    CHECK(provider.said().find("The path of the node's socket is too long: ") != std::string::npos);
+}
+#endif
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -391,5 +415,9 @@ int main(int argc, char** argv) {
         {"a block that was not seen accepted is mentioned at the next start",
          a_block_that_was_not_seen_accepted_is_mentioned_at_the_next_start},
         {"the certificate is renewed while it runs", the_certificate_is_renewed_while_it_runs},
+#if defined(SV2_WITH_NODE_IPC)
+        {"without its node it waits, and has clients", without_its_node_it_waits_and_has_clients},
+        {"a socket whose path is too long is an error", a_socket_whose_path_is_too_long_is_an_error},
+#endif
     });
 }
