@@ -40,8 +40,10 @@ TipChange& note_new_tip(Session& s, const Work& before, const host::Hash& hash) 
     return change;
 }
 
-// Waits for a block of somebody else.
+// Waits for a block of somebody else: one that came after all three clients were served. Blocks may have come since the
+// first was, and she has read of them when she has her answer.
 void await_new_tip(Session& s) {
+    (void)is_answered(*s.alice);
     const Work work = latest_work(*s.alice);
     if (!work.made || !work.tip || !s.options().new_tip_timeout) return;
     const auto is_new = [&](const Message& message) {
