@@ -4,9 +4,10 @@
 
 mod node_host;
 
+use std::io::Write;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use node_host::{Event, Host, KEY, WIDE_KEY};
@@ -24,14 +25,15 @@ struct Node {
 impl Node {
     /// `None`, and says so, if there is no node to test with.
     fn start(name: &str) -> Option<Self> {
-        static NODES: AtomicU16 = AtomicU16::new(0);
         let Some(program) = std::env::var_os("BITCOIN_NODE").map(PathBuf::from) else {
-            println!("skipped: BITCOIN_NODE is not set");
+            // Around the harness's capture, so that it is seen.
+            let _ = writeln!(std::io::stdout(), "\nskipped: BITCOIN_NODE is not set");
             return None;
         };
         let directory = std::env::temp_dir().join(format!("sv2-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&directory).unwrap();
-        let rpc_port = 20_000 + (std::process::id() % 20_000) as u16 + NODES.fetch_add(1, Ordering::Relaxed);
+        // One that nobody has just now.
+        let rpc_port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut node = Self { program, directory, rpc_port, process: None };
         node.launch();
         Some(node)
