@@ -508,8 +508,9 @@
 #define SV2_TEMPLATE_EVENT_WANT_TRANSACTIONS 5
 
 /**
- * There are bytes in sv2_template_provider_output for this connection: write them, and say so with sv2_template_provider_sent; if
- * that leaves more, the event comes again. If the socket takes none now, go on when it can be written. See `as.writable`.
+ * There are bytes in sv2_template_provider_output for this connection: write them, once, and say so with
+ * sv2_template_provider_sent; if that leaves more, the event comes again, behind those of others. So long answers take turns, and a
+ * new tip goes out before the rest of them. If the socket takes none now, go on when it can be written. See `as.writable`.
  */
 #define SV2_TEMPLATE_EVENT_WRITABLE 6
 

@@ -14,12 +14,6 @@ struct ours_pair {
     sv2_connection *server;
 };
 
-/* A message to send, and the decoder that it borrows from. */
-struct ours_message {
-    sv2_decoder *decoder;
-    sv2_message message;
-};
-
 struct ours_keys *ours_keys_new(const uint8_t *authority_secret, const uint8_t *static_secret, uint32_t unix_s);
 struct ours_pair *ours_plain_pair(uint8_t protocol);
 struct ours_pair *ours_noise_pair(const struct ours_keys *keys, uint8_t protocol);

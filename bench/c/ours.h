@@ -10,6 +10,12 @@
 /* How much a program reads from a socket at a time. */
 enum { READ_LEN = 4096 };
 
+/* A message to send, and the decoder that it borrows from. */
+struct ours_message {
+    sv2_decoder *decoder;
+    sv2_message message;
+};
+
 /* What a server and those who know it need for a handshake. */
 struct ours_keys {
     uint8_t authority_key[32];

@@ -15,10 +15,20 @@ struct provider {
     uint64_t template_id;
     uint64_t clients;
     sv2_connection **ends; /* of clients 1, 2, ... while they are being set up */
+    struct request *requests;
+};
+
+/* RequestTransactionData as it comes from a client's socket. */
+struct request {
+    uint8_t bytes[64];
+    size_t len;
 };
 
 struct provider *provider_new(const struct ours_keys *keys, uint64_t clients);
+void provider_free_engine(struct provider *provider);
 void provider_free(struct provider *provider);
+void provider_serve(struct provider *provider, const struct ours_message *transactions);
+uint64_t provider_tip_amid(struct provider *provider);
 uint64_t provider_tip(struct provider *provider);
 uint64_t provider_idle(struct provider *provider, uint64_t ms);
 
@@ -150,6 +160,24 @@ static void join(struct provider *provider, uint64_t client, const struct ours_k
     say(provider, client, &constraints);
 }
 
+/* What a client will send, for its end does not stay. */
+static void prepare_request(struct provider *provider, uint64_t client)
+{
+    struct request *request = &provider->requests[client - 1];
+    sv2_message message;
+    sv2_bytes out;
+
+    memset(&message, 0, sizeof message);
+    message.type = SV2_MESSAGE_REQUEST_TRANSACTION_DATA;
+    message.as.request_transaction_data.template_id = provider->template_id;
+    ok(sv2_connection_send(provider->ends[client - 1], &message), "send");
+    out = sv2_connection_output(provider->ends[client - 1]);
+    if (out.len > sizeof request->bytes)
+        abort();
+    memcpy(request->bytes, out.data, out.len);
+    request->len = out.len;
+}
+
 /* Every client understands a tip as it should; after that their ends are not needed. */
 static void check_a_tip(struct provider *provider)
 {
@@ -165,6 +193,7 @@ static void check_a_tip(struct provider *provider)
         message = hear(provider, client, SV2_MESSAGE_SET_NEW_PREV_HASH_TEMPLATE);
         if (message.as.set_new_prev_hash_template.template_id != provider->template_id)
             abort();
+        prepare_request(provider, client);
         sv2_connection_free(provider->ends[client - 1]);
     }
     free(provider->ends);
@@ -178,7 +207,8 @@ struct provider *provider_new(const struct ours_keys *keys, uint64_t clients)
     struct provider *provider = calloc(1, sizeof *provider);
     uint64_t client;
 
-    if (!provider || !(provider->ends = calloc(clients, sizeof *provider->ends)))
+    if (!provider || !(provider->ends = calloc(clients, sizeof *provider->ends)) ||
+        !(provider->requests = calloc(clients, sizeof *provider->requests)))
         abort();
     provider->now = (sv2_time){1000, keys->unix_s};
     provider->clients = clients;
@@ -191,9 +221,16 @@ struct provider *provider_new(const struct ours_keys *keys, uint64_t clients)
     return provider;
 }
 
-void provider_free(struct provider *provider)
+void provider_free_engine(struct provider *provider)
 {
     sv2_template_provider_free(provider->engine);
+    provider->engine = NULL;
+}
+
+void provider_free(struct provider *provider)
+{
+    provider_free_engine(provider);
+    free(provider->requests);
     free(provider);
 }
 
@@ -210,6 +247,59 @@ uint64_t provider_tip(struct provider *provider)
         if (event.type == SV2_TEMPLATE_EVENT_WRITABLE)
             bytes += write_to(provider, event.as.writable);
     return bytes;
+}
+
+/* The first half of the clients want the transactions of the template they have. Each is given a piece, and its socket takes a
+ * part of that. */
+void provider_serve(struct provider *provider, const struct ours_message *transactions)
+{
+    uint64_t client;
+    sv2_template_event event;
+
+    for (client = 1; client <= provider->clients / 2; client++) {
+        struct request *request = &provider->requests[client - 1];
+
+        ok(sv2_template_provider_receive(provider->engine, client, request->bytes, request->len, provider->now), "receive");
+    }
+    for (client = 0; client < provider->clients / 2;) {
+        ok(sv2_template_provider_next_event(provider->engine, &event), "next_event");
+        if (event.type == SV2_TEMPLATE_EVENT_WANT_TRANSACTIONS) {
+            ok(sv2_template_provider_transactions_ready(provider->engine, event.as.want_transactions.template_id,
+                                                        &transactions->message.as.request_transaction_data_success.transaction_list,
+                                                        provider->now),
+               "transactions_ready");
+        } else if (event.type == SV2_TEMPLATE_EVENT_WRITABLE) {
+            if (sv2_template_provider_output(provider->engine, event.as.writable).len < READ_LEN)
+                abort();
+            ok(sv2_template_provider_sent(provider->engine, event.as.writable, READ_LEN, provider->now), "sent");
+            client++;
+        }
+    }
+}
+
+/* A new tip comes while the host writes to one of those; returns how many pieces are handed out to them, that one included, until
+ * everybody else's socket has the last byte of SetNewPrevHash. */
+uint64_t provider_tip_amid(struct provider *provider)
+{
+    uint64_t left = provider->clients - provider->clients / 2, pieces = 1;
+    sv2_template_event event;
+    sv2_bytes piece;
+
+    ok(sv2_template_provider_next_event(provider->engine, &event), "next_event");
+    piece = sv2_template_provider_output(provider->engine, event.as.writable);
+    offer_next(provider);
+    ok(sv2_template_provider_sent(provider->engine, event.as.writable, piece.len, provider->now), "sent");
+    while (left) {
+        ok(sv2_template_provider_next_event(provider->engine, &event), "next_event");
+        if (event.type != SV2_TEMPLATE_EVENT_WRITABLE)
+            continue;
+        write_to(provider, event.as.writable);
+        if (event.as.writable > provider->clients / 2)
+            left--;
+        else
+            pieces++;
+    }
+    return pieces;
 }
 
 /* Nothing happens for so long but the clock; returns how often the provider wanted to be woken. */

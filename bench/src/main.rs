@@ -29,7 +29,7 @@ const TEMPLATE_DISTRIBUTION: u8 = 2;
 const AUTHORITY_SECRET: [u8; 32] = [7; 32];
 const STATIC_SECRET: [u8; 32] = [9; 32];
 
-const USAGE: &str = "usage: sv2-bench [--check] [--rounds=N] [--only=plain|memory|noise|handshake|tip]
+const USAGE: &str = "usage: sv2-bench [--check] [--rounds=N] [--only=plain|memory|noise|handshake|tip|slow]
   --check   fail if a bar is missed
   --rounds  turns that each contestant takes
   --only    one part, for a profiler";
@@ -61,12 +61,13 @@ fn main() -> ExitCode {
 type Part = (&'static str, fn(&mut Bench));
 
 /// The parts of the table.
-const PARTS: [Part; 5] = [
+const PARTS: [Part; 6] = [
     ("plain", Bench::plain_frames),
     ("memory", Bench::a_large_message_in_memory),
     ("noise", Bench::over_noise),
     ("handshake", Bench::handshakes),
     ("tip", Bench::a_new_tip),
+    ("slow", Bench::slow_clients),
 ];
 
 struct Bench {
@@ -193,17 +194,28 @@ impl Bench {
 
     fn a_new_tip(&mut self) {
         for (clients, rounds) in [(1, 10 * self.rounds), (100, self.rounds), (10_000, self.rounds.div_ceil(10))] {
-            let (mut provider, _, held) = heap::counted(|| Provider::new(&self.our_keys, clients));
-            let mut seals = Seals::new(clients);
+            let (mut provider, mut seals) = (Provider::new(&self.our_keys, clients), Seals::new(clients));
             let [bare, ours] = measure::times_prepared(rounds, [&mut seals, &mut provider]);
-            let name = format!("a new tip to {clients} clients, against their bare seals");
+            let name = format!("a new tip to {clients} client(s), against as many bare seals");
             self.table.row(&name, Time(ours), Time(bare), Within(1.3));
             if clients == 10_000 {
-                self.table.row("  heap for each client, idle", Bytes(held / 10_000), None, AtMost(1536.0));
                 provider.prepare();
                 let wakes = Count(provider.idle(3_600_000) as f64);
                 self.table.row("  wake-ups in an idle hour", wakes, None, AtMost(0.0));
+                let held = -heap::counted(|| provider.free_engine()).2;
+                self.table.row("  heap for each client, idle", Bytes(held / 10_000), None, AtMost(1536.0));
             }
         }
+    }
+
+    fn slow_clients(&mut self) {
+        let transactions = ours::Message::new(&self.transactions);
+        let mut provider = Provider::new(&self.our_keys, 200);
+        let ((), _, held) = heap::counted(|| provider.serve(&transactions));
+        let copy = self.transactions.bytes.len() as i64;
+        let name = "1.2 MB to each of 100 slow clients: pieces before a new tip to 100 others";
+        self.table.row(name, Count(provider.tip_amid() as f64), None, AtMost(1.0));
+        let each = Bytes((held - copy) / 100);
+        self.table.row("  heap for each of them, beside one copy", each, None, AtMost(66_560.0));
     }
 }

@@ -101,7 +101,7 @@ pub enum End {
 }
 
 /// A message and the decoder that holds its lists.
-pub struct Message(*mut c::ours_message);
+pub struct Message(pub *mut c::ours_message);
 
 impl Message {
     /// Decodes the frame.

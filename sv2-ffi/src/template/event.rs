@@ -21,8 +21,9 @@ pub const SV2_TEMPLATE_EVENT_TEMPLATE_EXPIRED: u32 = 4;
 /// Somebody wants the transactions of a template: answer with sv2_template_provider_transactions_ready, now or later. See
 /// `as.want_transactions`.
 pub const SV2_TEMPLATE_EVENT_WANT_TRANSACTIONS: u32 = 5;
-/// There are bytes in sv2_template_provider_output for this connection: write them, and say so with sv2_template_provider_sent; if
-/// that leaves more, the event comes again. If the socket takes none now, go on when it can be written. See `as.writable`.
+/// There are bytes in sv2_template_provider_output for this connection: write them, once, and say so with
+/// sv2_template_provider_sent; if that leaves more, the event comes again, behind those of others. So long answers take turns, and a
+/// new tip goes out before the rest of them. If the socket takes none now, go on when it can be written. See `as.writable`.
 pub const SV2_TEMPLATE_EVENT_WRITABLE: u32 = 6;
 /// Close the socket; the provider has forgotten the connection. See `as.close`.
 pub const SV2_TEMPLATE_EVENT_CLOSE: u32 = 7;

@@ -130,7 +130,6 @@ impl Provider {
     pub(super) fn sweep(&mut self, now: Time) {
         self.sweep_at = None;
         let mut failed = Vec::new();
-        self.spare = Vec::new();
         for (id, client) in self.clients.iter_mut() {
             if !client.is_closing() {
                 if let Err(error) = client.connection.tick(now) {

@@ -257,7 +257,7 @@ impl Events {
 
     /// A template for `key` is no longer asked for.
     pub(super) fn cancel_want(&mut self, key: ConstraintKey) {
-        self.queue.retain(|event| *event != Event::WantTemplate { key });
+        self.queue.retain(|event| !matches!(event, Event::WantTemplate { key: wanted } if *wanted == key));
     }
 
     /// Transactions are no longer asked for.

@@ -52,8 +52,8 @@ pub type ConnectionId = u64;
 ///
 /// **The loop.** The host hands in what happens: bytes from clients, templates and transactions from the node, the passing
 /// of time. After each input it takes all events with [`Provider::next_event`] and does what they say; for
-/// [`Event::Writable`] it writes [`Provider::output`] to the socket until that is empty or the socket takes no more. Inputs are
-/// allowed in between. The engine calls nobody back, never blocks, and reads no clock: it wants to be called again at
+/// [`Event::Writable`] it writes [`Provider::output`] to the socket, once: what is left comes again, behind the others. Inputs are
+/// allowed in between, and a new tip is best handed in at once. The engine calls nobody back, never blocks, and reads no clock: it wants to be called again at
 /// [`Provider::next_deadline`].
 ///
 /// ```text
