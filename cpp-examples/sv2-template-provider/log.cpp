@@ -134,3 +134,29 @@ void log_line(Level level, Category category, std::string_view text) noexcept tr
 } catch (...) {
     // Out of memory: the line is lost.
 }
+
+void log_of_peers(Level level, std::string_view text) noexcept {
+    using std::chrono::steady_clock;
+    constexpr unsigned lines_per_second = 20;
+    static std::mutex mutex;
+    static steady_clock::time_point since{};
+    static unsigned lines = 0;
+    unsigned left_out = 0;
+    bool is_one_too_many = false;
+    if (level <= Level::info) {
+        const std::lock_guard lock{mutex};
+        const auto now = steady_clock::now();
+        if (now - since >= std::chrono::seconds{1}) {
+            left_out = lines > lines_per_second ? lines - lines_per_second : 0;
+            since = now;
+            lines = 0;
+        }
+        is_one_too_many = ++lines > lines_per_second;
+    }
+    if (left_out > 0) {
+        char summary[64];
+        std::snprintf(summary, sizeof summary, "%u more lines about clients are left out", left_out);
+        log_info(summary);
+    }
+    if (!is_one_too_many) log_line(level, Category::sv2, text);
+}

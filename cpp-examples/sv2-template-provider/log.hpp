@@ -45,6 +45,10 @@ bool log_takes(Level level, Category category = Category::sv2) noexcept;
 // Writes a line. What is not printable in it is escaped. A line that cannot be written is lost.
 void log_line(Level level, Category category, std::string_view text) noexcept;
 
+// A line about what peers do, of which there are no more than a few each second: nobody fills a disk with them. Lines for
+// which one has to ask, those below `info`, are all written.
+void log_of_peers(Level level, std::string_view text) noexcept;
+
 inline void log_error(std::string_view text, Category of = Category::sv2) noexcept { log_line(Level::error, of, text); }
 inline void log_warning(std::string_view text, Category of = Category::sv2) noexcept {
     log_line(Level::warning, of, text);

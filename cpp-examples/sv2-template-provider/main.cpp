@@ -28,7 +28,7 @@ void log_engine(void*, int level, const char* text, std::size_t len) noexcept {
                      : level == SV2_LOG_WARNING ? Level::warning
                      : level == SV2_LOG_INFO    ? Level::info
                                                 : Level::debug;
-    log_line(as, Category::sv2, {text, len});
+    as == Level::error ? log_error({text, len}) : log_of_peers(as, {text, len});
 }
 
 sv2_template_provider_options engine_options(const Options& options) {

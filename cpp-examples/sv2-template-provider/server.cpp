@@ -72,19 +72,6 @@ bool Server::run() {
     return !failed_;
 }
 
-void Server::say_of_peers(const std::string& line) {
-    constexpr unsigned lines_per_second = 20;
-    const auto now = steady_clock::now();
-    if (now - lines_since_ >= std::chrono::seconds{1}) {
-        if (lines_ > lines_per_second) {
-            log_info(std::to_string(lines_ - lines_per_second) + " more lines about clients are left out");
-        }
-        lines_since_ = now;
-        lines_ = 0;
-    }
-    if (++lines_ <= lines_per_second) log_info(line);
-}
-
 void Server::fail(const std::string& why) {
     if (failed_) return;
     log_error(why);
@@ -122,11 +109,11 @@ void Server::admit(tcp::socket socket) {
     const auto address = is_exempt ? std::nullopt : std::optional{for_engine(remote.address())};
     const Id id = next_id_++;
     if (const sv2::Status status = provider_.connect(id, address, sv2::now()); !status.ok()) {
-        say_of_peers("a client" + from + " is refused: " + provider_.error());
+        log_of_peers(Level::info, "a client" + from + " is refused: " + provider_.error());
         return;
     }
     clients_.emplace(id, Client{std::move(socket)});
-    say_of_peers("client " + std::to_string(id) + " connected" + from);
+    log_of_peers(Level::info, "client " + std::to_string(id) + " connected" + from);
     read(id);
 }
 
@@ -180,7 +167,7 @@ void Server::write(Id id) {
 void Server::close(Id id, const std::string& reason) {
     const auto client = clients_.find(id);
     if (client == clients_.end()) return;
-    say_of_peers("client " + std::to_string(id) + " closed: " + reason);
+    log_of_peers(Level::info, "client " + std::to_string(id) + " closed: " + reason);
     asio::error_code ignored;
     client->second.socket.shutdown(tcp::socket::shutdown_both, ignored);
     clients_.erase(client);
@@ -207,13 +194,13 @@ void Server::handle(const sv2::TemplateEvent& event) {
                    [&](const sv2::Writable& e) { write(e.connection); },
                    [&](const sv2::Close& e) { close(e.connection, e.reason); },
                    [&](const sv2::ClientReady& e) {
-                       say_of_peers("client " + std::to_string(e.connection) + " gets templates with " +
+                       log_of_peers(Level::info, "client " + std::to_string(e.connection) + " gets templates with " +
                                     std::to_string(e.key.reserved_weight) + " weight units and " +
                                     std::to_string(e.key.sigops) + " sigops reserved");
                    },
                    [&](const sv2::BlockAccepted& e) { accepted(e.block_hash); },
                    [&](const sv2::SolutionRefused& e) {
-                       say_of_peers("solution for template " + std::to_string(e.template_id) + " of client " +
+                       log_of_peers(Level::info, "solution for template " + std::to_string(e.template_id) + " of client " +
                                     std::to_string(e.connection) + " refused: " + why_refused(e.refusal));
                    },
                },

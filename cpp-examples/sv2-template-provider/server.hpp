@@ -66,9 +66,6 @@ private:
 
     void renew_identity();
 
-    // A line about what peers do, of which there are no more than a few each second: nobody fills a disk with them.
-    void say_of_peers(const std::string& line);
-
     void shut_down_on_signal();
     void fail(const std::string& why);
 
@@ -93,8 +90,6 @@ private:
     std::array<std::uint8_t, 64 << 10> received_{};
 
     std::vector<Submitted> submitted_;  // not accepted yet
-    std::chrono::steady_clock::time_point lines_since_{};
-    unsigned lines_ = 0;
     std::chrono::sys_seconds renewed_{};
     bool ending_ = false;  // after the last block it ends
     bool failed_ = false;
