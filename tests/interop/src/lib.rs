@@ -6,7 +6,11 @@
 //! | [`process`] | start a program, read its lines, wait for one of them, end it by its own id |
 //! | [`directory`] | a temporary directory that outlives a failed test |
 //! | [`peers`] | where `tools/peers` put the programs of others |
-//! | [`pool`] | SRI's `pool_sv2`: its configuration file and its process |
+//! | [`node`] | Bitcoin Core's `bitcoin-node` on regtest |
+//! | [`role`] | what SRI's pool and job declarator client have in common: they have templates, and serve miners |
+//! | [`pool`] | SRI's `pool_sv2` |
+//! | [`jd_client`] | SRI's `jd_client_sv2` |
+//! | [`upstream`] | a pool and a job declarator server that agree to everything |
 //! | [`miner`] | SRI's `mining_device`, a CPU miner |
 //! | [`provider`] | our own `sv2-template-provider` |
 //! | [`blocks`] | files of raw blocks, one a line in hex; finding a byte to falsify |
@@ -15,6 +19,7 @@
 //! | [`conversation`] | what a client of templates and its provider say to each other |
 //! | [`cpp`] | our end of a connection in C++, written with `sv2.hpp` |
 //! | [`theirs`] | the other implementation's end of a connection |
+//! | [`their_server`] | the same on a TCP socket, as a server |
 //! | [`random`] | keys and pieces that are the same in every run |
 //!
 //! A test that lacks what it needs says so with [`skipped!`] and passes; `tools/check-all` turns that line into a
@@ -24,15 +29,20 @@ pub mod blocks;
 pub mod conversation;
 pub mod cpp;
 pub mod directory;
+pub mod jd_client;
 pub mod kernel;
 pub mod messages;
 pub mod miner;
+pub mod node;
 pub mod peers;
 pub mod pool;
 pub mod process;
 pub mod provider;
 pub mod random;
+pub mod role;
+pub mod their_server;
 pub mod theirs;
+pub mod upstream;
 
 /// Says loudly that the running test does not run, and why, and returns from it.
 ///
@@ -46,9 +56,25 @@ macro_rules! skipped {
     }};
 }
 
+/// What was found, or the end of the running test, which says why it was not.
+#[macro_export]
+macro_rules! or_skipped {
+    ($found:expr) => {
+        match $found {
+            Ok(found) => found,
+            Err(why) => $crate::skipped!("{why}"),
+        }
+    };
+}
+
 #[doc(hidden)]
 pub fn say_skipped(why: &str) {
+    say(&format!("skipped: {why}"));
+}
+
+/// Prints a line of its own even if the test passes.
+pub fn say(line: &str) {
     use std::io::Write;
     // The harness captures `println!`, not a write to the handle itself.
-    let _ = writeln!(std::io::stdout(), "\nskipped: {why}");
+    let _ = writeln!(std::io::stdout(), "\n{line}");
 }

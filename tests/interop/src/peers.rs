@@ -3,6 +3,41 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
+use crate::provider;
+
+/// The programs that together make blocks.
+pub struct Programs {
+    /// Our template provider.
+    pub provider: PathBuf,
+    /// SRI's pool.
+    pub pool: PathBuf,
+    /// SRI's job declarator client.
+    pub jd_client: PathBuf,
+    /// SRI's miner.
+    pub miner: PathBuf,
+}
+
+impl Programs {
+    /// All of them, or why there are not all.
+    pub fn find() -> Result<Programs, String> {
+        Programs::with(provider::program()?)
+    }
+
+    /// As [`Programs::find`], with a template provider that can connect to a node.
+    pub fn find_for_nodes() -> Result<Programs, String> {
+        Programs::with(provider::program_for_nodes()?)
+    }
+
+    fn with(provider: PathBuf) -> Result<Programs, String> {
+        Ok(Programs {
+            provider,
+            pool: program("pool_sv2")?,
+            jd_client: program("jd_client_sv2")?,
+            miner: program("mining_device")?,
+        })
+    }
+}
+
 /// The program of that name which `tools/peers` built, or why there is none.
 pub fn program(name: &str) -> Result<PathBuf, String> {
     let directory = match env::var_os("SV2_PEERS") {

@@ -1,8 +1,8 @@
 //! A program started by a test: its lines are read as they come, kept in a log file, and waited for.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -92,6 +92,34 @@ impl Process {
     /// Whether the program still runs.
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// The processor time it has used so far, in all its threads.
+    ///
+    /// # Errors
+    /// That the system does not tell.
+    pub fn cpu_time(&self) -> io::Result<Duration> {
+        // Behind the name in parentheses, which may contain anything, come the state and ten other fields (proc(5)).
+        let stat = self.proc("stat")?;
+        let (_, fields) = stat.rsplit_once(')').ok_or(ErrorKind::InvalidData)?;
+        let ticks: Vec<u64> =
+            fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse().ok()).collect();
+        Ok(Duration::from_secs_f64(ticks.iter().sum::<u64>() as f64 / rustix::param::clock_ticks_per_second() as f64))
+    }
+
+    /// The memory it has in use at this moment, in bytes.
+    ///
+    /// # Errors
+    /// That the system does not tell.
+    pub fn memory(&self) -> io::Result<usize> {
+        let status = self.proc("status")?;
+        let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
+        let kilobytes: usize = kilobytes.and_then(|number| number.parse().ok()).ok_or(ErrorKind::InvalidData)?;
+        Ok(kilobytes * 1024)
+    }
+
+    fn proc(&self, file: &str) -> io::Result<String> {
+        fs::read_to_string(format!("/proc/{}/{file}", self.child.id()))
     }
 
     /// Asks the program to end (SIGTERM), kills it if it does not within some seconds, and returns how it ended.

@@ -1,8 +1,7 @@
 //! The control of `job.rs`: the same pool, the same miner and the same judge, but a template provider that is made of
 //! the other implementation's own crates. If this fails, it is not our provider that is at fault.
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -14,28 +13,15 @@ use stratum_core::bitcoin::{
     Amount, Block, BlockHash, CompactTarget, ScriptBuf, Target, TxMerkleNode, TxOut,
     block::{Header, Version},
 };
-use stratum_core::codec_sv2::{
-    Decoded, Decrypted, Handshake, NoiseDecoder, NoiseEncoder, TransportDecryptState, TransportEncryptState,
-};
 use stratum_core::common_messages_sv2::SetupConnectionSuccessOwned;
-use stratum_core::noise_sv2::Responder;
-use stratum_core::parsers_sv2::{AnyMessage, AnyMessageOwned, CommonMessagesOwned, TemplateDistributionOwned};
+use stratum_core::parsers_sv2::{AnyMessageOwned, CommonMessagesOwned, TemplateDistributionOwned};
 use stratum_core::template_distribution_sv2::{NewTemplateOwned, SetNewPrevHashOwned, SubmitSolutionOwned};
 use sv2_interop::directory::TestDirectory;
 use sv2_interop::kernel::Regtest;
-use sv2_interop::pool::{self, Pool};
-use sv2_interop::{blocks, miner, peers, skipped};
+use sv2_interop::role::REWARD_SCRIPT;
+use sv2_interop::their_server::{TheirServer, authority_key};
+use sv2_interop::{blocks, miner, peers, pool, skipped};
 
-/// The key pair whose secret is 1: its public key is the x of secp256k1's generator.
-const AUTHORITY_SECRET: [u8; 32] = {
-    let mut key = [0; 32];
-    key[31] = 1;
-    key
-};
-const AUTHORITY_PUBLIC: [u8; 32] = [
-    0x79, 0xbe, 0x66, 0x7e, 0xf9, 0xdc, 0xbb, 0xac, 0x55, 0xa0, 0x62, 0x95, 0xce, 0x87, 0x0b, 0x07, 0x02, 0x9b, 0xfc,
-    0xdb, 0x2d, 0xce, 0x28, 0xd9, 0x59, 0xf2, 0x81, 0x5b, 0x16, 0xf8, 0x17, 0x98,
-];
 const REGTEST_BITS: u32 = 0x207f_ffff;
 
 #[test]
@@ -59,10 +45,10 @@ fn the_pool_and_the_miner_make_blocks_for_a_provider_of_their_own_kind() {
     let (accepted, blocks_accepted) = mpsc::channel();
     thread::spawn(move || {
         let (stream, _) = listener.accept().unwrap();
-        provide(Peer::accept(stream), kernel, tip, &accepted);
+        provide(TheirServer::accept(stream), kernel, tip, &accepted);
     });
 
-    let mut pool = Pool::start(&pool_program, directory.path(), &address, &base58check(&AUTHORITY_PUBLIC)).unwrap();
+    let mut pool = pool::start(&pool_program, directory.path(), &address, &authority_key()).unwrap();
     pool.wait_until_ready(Duration::from_secs(30)).unwrap();
     let mut miner = miner::start(&miner_program, directory.path(), &pool.address, pool.authority_key()).unwrap();
     for height in chain.len() + 1..=chain.len() + 3 {
@@ -80,7 +66,7 @@ struct Tip {
 }
 
 /// Gives the pool a template for every tip, and the kernel every solution, until the pool is gone.
-fn provide(mut pool: Peer, kernel: Regtest, mut tip: Tip, accepted: &mpsc::Sender<Tip>) {
+fn provide(mut pool: TheirServer, kernel: Regtest, mut tip: Tip, accepted: &mpsc::Sender<Tip>) {
     let mut template_id = 0;
     while let Some(message) = pool.receive() {
         match message {
@@ -179,68 +165,6 @@ fn pays_the_pool(block: &Block) -> bool {
     let coinbase = &block.txdata[0];
     let signature = pool::SIGNATURE.as_bytes();
     blocks::position(coinbase.input[0].script_sig.as_bytes(), signature).is_some()
-        && coinbase.output[0].script_pubkey.as_bytes() == pool::REWARD_SCRIPT
+        && coinbase.output[0].script_pubkey.as_bytes() == REWARD_SCRIPT
         && coinbase.output[0].value > Amount::ZERO
-}
-
-/// An authority key as configurations name it (spec 4.7).
-fn base58check(key: &[u8; 32]) -> String {
-    let mut bytes = vec![1, 0];
-    bytes.extend(key);
-    stratum_core::bitcoin::base58::encode_check(&bytes)
-}
-
-/// One connection, as the responder.
-struct Peer {
-    stream: TcpStream,
-    encoder: NoiseEncoder,
-    decoder: NoiseDecoder,
-    sealing: TransportEncryptState,
-    /// Taken while a frame is being opened.
-    opening: Option<TransportDecryptState>,
-}
-
-impl Peer {
-    fn accept(mut stream: TcpStream) -> Peer {
-        let responder =
-            Responder::from_authority_kp(&AUTHORITY_PUBLIC, &AUTHORITY_SECRET, Duration::from_secs(3600)).unwrap();
-        let mut encoder = NoiseEncoder::new();
-        let mut decoder = NoiseDecoder::new();
-        let first = loop {
-            match decoder.next_handshake_frame::<Responder>().unwrap() {
-                Decoded::Frame(message) => break message,
-                Decoded::Incomplete(_) => stream.read_exact(decoder.writable()).unwrap(),
-            }
-        };
-        let (reply, transport) = Handshake::responder(responder).step_1(first.payload().try_into().unwrap()).unwrap();
-        stream.write_all(encoder.encode_handshake(reply).as_ref()).unwrap();
-        let (sealing, opening) = transport.split();
-        Peer { stream, encoder, decoder, sealing, opening: Some(opening) }
-    }
-
-    fn send(&mut self, message: AnyMessageOwned) {
-        let frame = stratum_core::codec_sv2::MessageFrame::try_from(message).unwrap();
-        let bytes = self.encoder.encode_transport(frame, &mut self.sealing).unwrap();
-        // The pool may be gone already when the test is over.
-        let _ = self.stream.write_all(bytes.as_ref());
-    }
-
-    /// The next message, or nothing once the pool has hung up.
-    fn receive(&mut self) -> Option<AnyMessageOwned> {
-        loop {
-            let opening = self.opening.take()?;
-            match self.decoder.next_transport_frame(opening).unwrap() {
-                Decrypted::Frame(mut frame, opening) => {
-                    self.opening = Some(opening);
-                    let header = frame.header();
-                    let message = AnyMessage::try_from((header, frame.payload())).unwrap();
-                    return Some(message.into_owned());
-                }
-                Decrypted::Incomplete(_, opening) => {
-                    self.opening = Some(opening);
-                    self.stream.read_exact(self.decoder.writable()).ok()?;
-                }
-            }
-        }
-    }
 }

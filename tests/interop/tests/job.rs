@@ -12,33 +12,16 @@ use stratum_core::bitcoin::consensus::encode::deserialize;
 use sv2_interop::blocks::{self, HEADER_LENGTH};
 use sv2_interop::directory::TestDirectory;
 use sv2_interop::kernel::Regtest;
-use sv2_interop::pool::{self, Pool};
-use sv2_interop::process::Process;
-use sv2_interop::provider::{self, Accepted, Provider};
-use sv2_interop::{miner, peers, skipped};
+use sv2_interop::peers::Programs;
+use sv2_interop::provider::{Accepted, Provider};
+use sv2_interop::{miner, or_skipped, pool, role};
 
 /// How many blocks the miner finds before everything is stopped.
 const BLOCKS: usize = 3;
 
-struct Programs {
-    provider: PathBuf,
-    pool: PathBuf,
-    miner: PathBuf,
-}
-
-/// The three programs, or the end of the test.
-macro_rules! programs {
-    () => {
-        match (provider::program(), peers::program("pool_sv2"), peers::program("mining_device")) {
-            (Ok(provider), Ok(pool), Ok(miner)) => Programs { provider, pool, miner },
-            (Err(why), ..) | (_, Err(why), _) | (.., Err(why)) => skipped!("{why}"),
-        }
-    };
-}
-
 #[test]
 fn blocks_mined_through_a_pool_of_others_are_accepted_by_libbitcoinkernel() {
-    let programs = programs!();
+    let programs = or_skipped!(Programs::find());
     let directory = TestDirectory::new().unwrap();
     let (mined, file) = mine(&programs, &directory);
 
@@ -58,19 +41,19 @@ fn blocks_mined_through_a_pool_of_others_are_accepted_by_libbitcoinkernel() {
         let found: Block = deserialize(&chain[block.height - 1]).unwrap();
         assert_eq!(found.block_hash().to_string(), block.hash);
         assert!(found.txdata.len() > 1, "templates are not empty");
-        assert_pays_the_pool(&found);
+        role::assert_is_paid(&found, pool::SIGNATURE);
     }
 }
 
 #[test]
 fn a_block_mined_through_one_pool_is_what_the_other_pool_builds_upon() {
-    let programs = programs!();
+    let programs = or_skipped!(Programs::find());
     let directory = TestDirectory::new().unwrap();
     let mut provider = Provider::start(&programs.provider, directory.path()).unwrap();
     let directories = ["first", "second"].map(|name| directory.path().join(name));
     let mut pools = directories.each_ref().map(|directory| {
         fs::create_dir(directory).unwrap();
-        Pool::start(&programs.pool, directory, &provider.address, &provider.authority_key).unwrap()
+        pool::start(&programs.pool, directory, &provider.address, &provider.authority_key).unwrap()
     });
     for pool in &mut pools {
         pool.wait_until_ready(Duration::from_secs(30)).unwrap();
@@ -79,12 +62,7 @@ fn a_block_mined_through_one_pool_is_what_the_other_pool_builds_upon() {
     let mut mined = Vec::new();
     for finder in 0..pools.len() {
         let pool = &mut pools[finder];
-        let key = pool.authority_key();
-        let miner = miner::start(&programs.miner, &directories[finder], &pool.address, key).unwrap();
-        let accepted = provider.wait_for_block(Duration::from_secs(60)).unwrap();
-        pool.wait_for_block(&accepted.hash, Duration::from_secs(10)).unwrap();
-        mined.push(accepted);
-        stop_mining(miner, &mut provider, &mut mined);
+        mined.extend(miner::mine(&programs.miner, &directories[finder], pool, &mut provider, 1).unwrap());
         // Both get it: who goes on does so upon the last block, whoever found it.
         let tip = mined.last().unwrap();
         for pool in &mut pools {
@@ -106,46 +84,27 @@ fn a_block_mined_through_one_pool_is_what_the_other_pool_builds_upon() {
 
 #[test]
 fn the_pool_refuses_our_provider_under_another_key() {
-    let programs = programs!();
+    let programs = or_skipped!(Programs::find());
     let directory = TestDirectory::new().unwrap();
     let provider = Provider::start(&programs.provider, directory.path()).unwrap();
     let another = "9bXiEd8boQVhq7WddEcERUL5tyyJVFYdU8th3HfbNXK3Yw6GRXh";
     assert_ne!(provider.authority_key, another);
-    let mut pool = Pool::start(&programs.pool, directory.path(), &provider.address, another).unwrap();
+    let mut pool = pool::start(&programs.pool, directory.path(), &provider.address, another).unwrap();
     pool.process.wait_for_text("Noise handshake failed", Duration::from_secs(30)).unwrap();
     assert!(!pool.process.lines().iter().any(|line| line.contains("NewTemplate")));
 }
 
 /// Runs the three programs until the miner has found its blocks; what the provider accepted, and its file of blocks.
 fn mine(programs: &Programs, directory: &TestDirectory) -> (Vec<Accepted>, PathBuf) {
-    let mut provider = Provider::start(&programs.provider, directory.path()).unwrap();
-    let mut pool = Pool::start(&programs.pool, directory.path(), &provider.address, &provider.authority_key).unwrap();
+    let directory = directory.path();
+    let mut provider = Provider::start(&programs.provider, directory).unwrap();
+    let mut pool = pool::start(&programs.pool, directory, &provider.address, &provider.authority_key).unwrap();
     pool.wait_until_ready(Duration::from_secs(30)).unwrap();
-    let miner = miner::start(&programs.miner, directory.path(), &pool.address, pool.authority_key()).unwrap();
-
-    let mut mined: Vec<Accepted> = Vec::new();
-    for _ in 0..BLOCKS {
-        let accepted = provider.wait_for_block(Duration::from_secs(60)).unwrap();
-        pool.wait_for_block(&accepted.hash, Duration::from_secs(10)).unwrap();
-        if let Some(previous) = mined.last() {
-            assert_eq!(accepted.height, previous.height + 1);
-        }
-        mined.push(accepted);
-    }
-
-    stop_mining(miner, &mut provider, &mut mined);
+    let mined = miner::mine(&programs.miner, directory, &mut pool, &mut provider, BLOCKS).unwrap();
     pool.process.stop().unwrap();
     let file = provider.blocks.clone();
     assert!(provider.stop().unwrap(), "the provider ends cleanly upon SIGTERM");
     (mined, file)
-}
-
-/// Stops the miner, and waits until no further block is under way.
-fn stop_mining(miner: Process, provider: &mut Provider, mined: &mut Vec<Accepted>) {
-    miner.stop().unwrap();
-    while let Ok(accepted) = provider.wait_for_block(Duration::from_millis(500)) {
-        mined.push(accepted);
-    }
 }
 
 /// Everything behind the header is committed to by the header: flips bits all over it, the last one included.
@@ -158,14 +117,4 @@ fn assert_no_bit_of_the_body_may_change(kernel: &Regtest, block: &[u8]) {
         assert!(kernel.feed(&falsified).is_err(), "bit {bit} flipped, and accepted all the same");
         assert_eq!(kernel.tip(), tip);
     }
-}
-
-/// The reward goes to the script that the pool was told to pay, under the pool's signature.
-fn assert_pays_the_pool(block: &Block) {
-    let coinbase = &block.txdata[0];
-    let signature = pool::SIGNATURE.as_bytes();
-    let script_sig = coinbase.input[0].script_sig.as_bytes();
-    assert!(blocks::position(script_sig, signature).is_some(), "{script_sig:02x?}");
-    assert_eq!(coinbase.output[0].script_pubkey.as_bytes(), pool::REWARD_SCRIPT);
-    assert!(coinbase.output[0].value.to_sat() > 0);
 }
