@@ -13,6 +13,7 @@
 //! | [`upstream`] | a pool and a job declarator server that agree to everything |
 //! | [`miner`] | SRI's `mining_device`, a CPU miner |
 //! | [`provider`] | our own `sv2-template-provider` |
+//! | [`plain`] | a client of templates without Noise that does what no good client does |
 //! | [`blocks`] | files of raw blocks, one a line in hex; finding a byte to falsify |
 //! | [`kernel`] | a regtest chain in libbitcoinkernel, the judge of blocks |
 //! | [`messages`] | every message with the fields of both sides, drawn at random, and its exchange |
@@ -35,6 +36,7 @@ pub mod messages;
 pub mod miner;
 pub mod node;
 pub mod peers;
+pub mod plain;
 pub mod pool;
 pub mod process;
 pub mod provider;

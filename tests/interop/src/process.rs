@@ -84,6 +84,11 @@ impl Process {
         self.wait_for(text, timeout, |line| line.contains(text).then(|| line.to_owned()))
     }
 
+    /// Has the next wait begin with what the program says from now on.
+    pub fn skip_lines(&mut self) {
+        self.read = self.output.lock().all.len();
+    }
+
     /// Every line so far.
     pub fn lines(&self) -> Vec<String> {
         self.output.lock().all.clone()
