@@ -11,7 +11,7 @@ struct provider {
     sv2_template_provider *engine;
     sv2_time now;
     sv2_constraint_key key;
-    uint64_t tips;
+    sv2_template next;
     uint64_t template_id;
     uint64_t clients;
     sv2_connection **ends; /* of clients 1, 2, ... while they are being set up */
@@ -34,29 +34,36 @@ uint64_t provider_idle(struct provider *provider, uint64_t ms);
 
 /* ------------------------------------------------------------------------------------------------------------------- the node */
 
-/* A template on the next tip. */
-static void offer_next(struct provider *provider)
+/* A template, without its tip. */
+static sv2_template make_template(void)
 {
     static const uint8_t height[] = {3, 0x40, 0x0d, 0x0e};
     /* No satoshis, and a script of 38 bytes with the witness commitment (BIP 141). */
     static const uint8_t commitment[8 + 1 + 38] = {0, 0, 0, 0, 0, 0, 0, 0, 38, 0x6a, 0x24, 0xaa, 0x21, 0xa9, 0xed};
     static const sv2_u256 path[PATH_LEN];
-    sv2_template next = SV2_TEMPLATE_INIT;
+    sv2_template made = SV2_TEMPLATE_INIT;
 
-    provider->tips++;
-    next.node_handle = provider->tips;
-    next.version = 0x20000000;
-    next.header_timestamp = (uint32_t)provider->now.unix_s;
-    next.nbits = 0x17034219;
-    memcpy(next.prev_hash.bytes, &provider->tips, sizeof provider->tips);
-    next.coinbase_tx_version = 2;
-    next.coinbase_tx_input_sequence = 0xfffffffe;
-    next.coinbase_tx_outputs_count = 1;
-    next.coinbase_tx_value_remaining = 312500000;
-    next.coinbase_prefix = (sv2_bytes){height, sizeof height};
-    next.coinbase_tx_outputs = (sv2_bytes){commitment, sizeof commitment};
-    next.merkle_path = (sv2_u256_list){path, PATH_LEN};
-    ok(sv2_template_provider_template_ready(provider->engine, provider->key, &next, provider->now, &provider->template_id),
+    made.version = 0x20000000;
+    made.nbits = 0x17034219;
+    made.coinbase_tx_version = 2;
+    made.coinbase_tx_input_sequence = 0xfffffffe;
+    made.coinbase_tx_outputs_count = 1;
+    made.coinbase_tx_value_remaining = 312500000;
+    made.coinbase_prefix = (sv2_bytes){height, sizeof height};
+    made.coinbase_tx_outputs = (sv2_bytes){commitment, sizeof commitment};
+    made.merkle_path = (sv2_u256_list){path, PATH_LEN};
+    return made;
+}
+
+/* A template on the next tip. */
+static void offer_next(struct provider *provider)
+{
+    sv2_template *next = &provider->next;
+
+    next->node_handle++;
+    next->header_timestamp = (uint32_t)provider->now.unix_s;
+    memcpy(next->prev_hash.bytes, &next->node_handle, sizeof next->node_handle);
+    ok(sv2_template_provider_template_ready(provider->engine, provider->key, next, provider->now, &provider->template_id),
        "template_ready");
 }
 
@@ -212,6 +219,7 @@ struct provider *provider_new(const struct ours_keys *keys, uint64_t clients)
         abort();
     provider->now = (sv2_time){1000, keys->unix_s};
     provider->clients = clients;
+    provider->next = make_template();
     options.identity = keys->identity;
     options.max_clients = clients;
     ok(sv2_template_provider_new(&options, &provider->engine), "provider");

@@ -193,7 +193,7 @@ impl Bench {
     }
 
     fn a_new_tip(&mut self) {
-        for (clients, rounds) in [(1, 10 * self.rounds), (100, self.rounds), (10_000, self.rounds.div_ceil(10))] {
+        for (clients, rounds) in [(1, 100 * self.rounds), (100, self.rounds), (10_000, self.rounds.div_ceil(10))] {
             let (mut provider, mut seals) = (Provider::new(&self.our_keys, clients), Seals::new(clients));
             let [bare, ours] = measure::times_prepared(rounds, [&mut seals, &mut provider]);
             let name = format!("a new tip to {clients} client(s), against as many bare seals");

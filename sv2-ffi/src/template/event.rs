@@ -161,6 +161,20 @@ pub struct sv2_template_event {
     pub r#as: sv2_template_event_as,
 }
 
+impl sv2_template_event {
+    /// SV2_TEMPLATE_EVENT_WRITABLE, by far the most frequent: no more is written than belongs to it.
+    ///
+    /// # Safety
+    /// `event` is writable.
+    pub(super) unsafe fn write_writable(event: *mut Self, connection: u64) {
+        unsafe {
+            (&raw mut (*event).r#type).write(SV2_TEMPLATE_EVENT_WRITABLE);
+            (&raw mut (*event).reserved).write(0);
+            (&raw mut (*event).r#as.writable).write(connection);
+        }
+    }
+}
+
 /// What the last event points to.
 #[derive(Default)]
 pub(super) struct Lent {

@@ -355,6 +355,9 @@ pub unsafe extern "C" fn sv2_template_provider_next_event(
         while let Some(next) = this.provider.next_event() {
             if let Event::Log { level, text } = &next {
                 unsafe { this.log.line(*level, text) };
+            } else if let Event::Writable { connection } = next {
+                unsafe { sv2_template_event::write_writable(event, connection) };
+                return SV2_OK;
             } else if let Some(next) = this.lent.event(next) {
                 unsafe { event.write(next) };
                 return SV2_OK;

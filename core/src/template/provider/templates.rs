@@ -226,14 +226,21 @@ impl Templates {
         Some(stored)
     }
 
+    /// The place of the tip that expires next: those before it have expired.
+    fn first_unexpired(&self) -> usize {
+        self.gone.partition_point(|tip| tip.expired)
+    }
+
     /// When the next templates expire, in monotonic milliseconds.
     pub(super) fn next_expiry(&self) -> Option<u64> {
-        self.gone.iter().find(|tip| !tip.expired).map(|tip| tip.expires_at.saturating_add(1))
+        self.gone.get(self.first_unexpired()).map(|tip| tip.expires_at.saturating_add(1))
     }
 
     /// A template whose time is over, if there is one.
     pub(super) fn next_expired(&mut self, now: Time) -> Option<(u64, Stored)> {
-        while let Some(tip) = self.gone.iter_mut().find(|tip| !tip.expired) {
+        loop {
+            let first = self.first_unexpired();
+            let tip = self.gone.get_mut(first)?;
             if tip.expires_at >= now.monotonic_ms {
                 return None;
             }
@@ -243,7 +250,6 @@ impl Templates {
                 None => tip.expired = true,
             }
         }
-        None
     }
 
     /// A client waits for the transactions of a template. If it is the first, gives the host's name for the template: it must
