@@ -125,7 +125,7 @@ impl Output {
             self.sent = 0;
         }
         let room = READY_LEN.saturating_sub(self.ready.len());
-        self.ready.reserve_exact(sealed_len_of(&self.queue).min(room));
+        self.ready.reserve_exact(sealed_len_up_to(room, &self.queue));
         while let Some(first) = self.queue.front_mut() {
             let piece = first.piece();
             let start = self.ready.len();
@@ -155,7 +155,8 @@ impl Output {
 
     /// Whether all that waits will be ready with the next call of [`Output::fill`].
     pub(super) fn goes_out_at_once(&self) -> bool {
-        self.queue.is_empty() || self.ready.len() + sealed_len_of(&self.queue) <= READY_LEN
+        let Some(room) = READY_LEN.checked_sub(self.ready.len()) else { return self.queue.is_empty() };
+        sealed_len_up_to(room + 1, &self.queue) <= room
     }
 
     pub(super) fn lend(&mut self, memory: &mut Vec<u8>) {
@@ -238,9 +239,16 @@ impl Queued {
     }
 }
 
-/// Bytes on the wire of what is queued.
-fn sealed_len_of(queue: &VecDeque<Queued>) -> usize {
-    queue.iter().map(Queued::sealed_len).sum()
+/// Bytes on the wire of what is queued, or `most` if they are no fewer: a long queue is not counted to its end.
+fn sealed_len_up_to(most: usize, queue: &VecDeque<Queued>) -> usize {
+    let mut len = 0;
+    for queued in queue {
+        if len >= most {
+            break;
+        }
+        len += queued.sealed_len();
+    }
+    len.min(most)
 }
 
 /// Seals the payload that stands at the end of `ready`, from `start`, as one or more Noise messages.
