@@ -6,11 +6,13 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use sv2_core::message::Payload;
-use sv2_core::template::{CloseReason, ConstraintKey, Event, Provider, ProviderError, ProviderOptions};
+use sv2_core::message::{Message, Payload};
+use sv2_core::template::{
+    CloseReason, ConstraintKey, Event, Provider, ProviderError, ProviderOptions, SolutionRefusal,
+};
 use sv2_core::{SystemRandom, Time};
 
-use template_world::{KEY, World, identity, solution, template};
+use template_world::{KEY, Received, World, identity, solution, template};
 
 /// Counts the bytes that the present thread has allocated and not given back: a test is a thread.
 struct Counting;
@@ -461,4 +463,56 @@ fn clients_with_unusual_constraints_do_not_crowd_out_the_others() {
     assert_eq!(keys(&world.take_events()), 8);
     let id = world.offer(&template(1, 5_000));
     world.expect_pair(104, id, &template(1, 5_000));
+}
+
+/// The template that a client was sent, which received nothing else before.
+fn first_template_id(received: &[Received]) -> u64 {
+    match received.first().map(Received::message) {
+        Some(Message::NewTemplate(template)) => template.template_id,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_others_do_with_their_constraints_costs_nobody_a_block() {
+    let mut world = World::with(|options| {
+        options.max_reissued_ids = 40;
+        options.update_interval_ms = 0;
+        options.fee_threshold_sat = 0;
+    });
+    world.join_with(1, 20_000, 400);
+    let other = ConstraintKey { reserved_weight: 128_000, sigops: 400 };
+    world.template(other, &template(1, 5_000)).unwrap();
+    world.join(2);
+    world.offer(&template(1, 5_000));
+    // The victim has an id of a template that is not its first, and a later template on the same tip besides.
+    world.constrain(1, 1_000, 0);
+    world.join(3);
+    let alias = first_template_id(&world.take(3));
+    let update = world.offer(&template(1, 6_000));
+    world.expect_update(3, update, &template(1, 6_000));
+
+    for attacker in 10..20 {
+        world.join(attacker);
+        for change in 0..30 {
+            if !world.closed.contains_key(&attacker) {
+                world.constrain(attacker, [20_000, 1_000][change % 2], [400, 0][change % 2]);
+            }
+        }
+    }
+    let closed: Vec<CloseReason> = world.closed.values().copied().collect();
+    assert_eq!(closed, vec![CloseReason::TooManyConstraints; 9], "those who want more ids have to go");
+    let is_block = (0..).map(|nonce| {
+        world.take_events();
+        world.send(3, &solution(alias, nonce, b"a coinbase"));
+        match &world.take_events()[..] {
+            [Event::SubmitBlock(_)] => true,
+            [Event::SolutionRefused { refusal: SolutionRefusal::HashAboveTarget { .. }, .. }] => false,
+            other => panic!("{other:?}"),
+        }
+    });
+    assert!(is_block.take(1_000).any(|is_block| is_block));
+    // Who connects again is served as anybody.
+    world.join(20);
+    assert!(first_template_id(&world.take(20)) > update);
 }

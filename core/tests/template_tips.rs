@@ -387,6 +387,25 @@ fn a_reorganisation_to_another_block_of_the_same_height_is_a_new_tip() {
 }
 
 #[test]
+fn without_announcements_a_chain_that_went_back_is_followed_once_the_former_templates_have_expired() {
+    for went_back_to in [1, 2] {
+        let mut world = World::new();
+        world.join(1);
+        world.offer(&template(1, 5_000));
+        world.offer(&template(3, 5_000));
+        world.take(1);
+        world.tick_after(10_000);
+        let refused = world.template(KEY, &template(went_back_to, 5_000));
+        assert_eq!(refused, Err(ProviderError::StaleTemplate), "it may have been made before the tip changed");
+        world.tick_after(1);
+        let id = world.offer(&template(went_back_to, 5_000));
+        world.expect_pair(1, id, &template(went_back_to, 5_000));
+        let id = world.offer(&template(went_back_to + 3, 5_000));
+        world.expect_pair(1, id, &template(went_back_to + 3, 5_000));
+    }
+}
+
+#[test]
 fn a_template_for_nobody_is_refused() {
     let mut world = World::new();
     assert_eq!(world.template(KEY, &template(1, 5_000)), Err(ProviderError::UnknownKey));
@@ -560,22 +579,20 @@ fn the_same_constraints_again_are_answered_again() {
 }
 
 #[test]
-fn the_ids_of_a_template_are_bounded_and_those_in_use_stay() {
-    let mut world = World::with(|options| {
-        options.max_constraints_per_tip = u32::MAX;
-        options.max_requests_per_second = u32::MAX;
-    });
+fn the_ids_of_a_template_are_bounded_and_all_that_were_handed_out_stay() {
+    let mut world = World::with(|options| options.max_reissued_ids = 20);
     world.join(1);
     let first = world.offer(&template(1, 5_000));
     world.constrain(1, 1_000, 0);
     world.join(2);
-    for _ in 0..5_000 {
+    for _ in 0..19 {
         world.constrain(2, 1_000, 0);
-        world.take(2);
-        world.take_events();
     }
-    // The first, that of client 1, the oldest of the others, the last.
-    for (id, is_known) in [(first, true), (first + 1, true), (first + 2, false), (first + 5_001, true)] {
+    assert!(world.closed.is_empty());
+    world.constrain(2, 1_000, 0);
+    assert_eq!(world.closed[&2], CloseReason::TooManyConstraints);
+    world.take_events();
+    for (id, is_known) in (first..=first + 21).map(|id| (id, id <= first + 20)) {
         world.send(1, &template_world::solution(id, 0, &[]));
         let unknown = SolutionRefusal::UnknownTemplate;
         let refused = Event::SolutionRefused { connection: 1, template_id: id, refusal: unknown };

@@ -158,7 +158,8 @@ pub enum CloseReason {
         /// coinbase_output_max_additional_size.
         max_additional_size: u32,
     },
-    /// The client changes its constraints again and again.
+    /// The client changes its constraints again and again, or comes back to those it had when all clients have done so too
+    /// often: [`ProviderOptions::max_constraints_per_tip`](super::ProviderOptions) and `max_reissued_ids`.
     TooManyConstraints,
     /// Too many different constraints are in use, and none of them fits the client's.
     TooManyKeys,

@@ -287,7 +287,7 @@ impl Provider {
             return self.next_height_ready(key, template, now);
         }
         let work = Arc::new(Work::new(template).map_err(ProviderError::Template)?);
-        if self.templates.is_stale(&work) {
+        if self.templates.is_stale(&work, now) {
             return Err(ProviderError::StaleTemplate);
         }
         let (prev_hash, height) = (work.tip.prev_hash, work.height());

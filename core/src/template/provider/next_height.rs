@@ -57,7 +57,7 @@ impl Provider {
         let template = Template { prev_hash, header_timestamp, nbits, target, kind, ..stored.work.template.clone() };
         let work = Arc::new(Work::new(template).map_err(ProviderError::Template)?);
         let is_served = state.current.as_ref().is_some_and(|current| current.tip.prev_hash == prev_hash);
-        if is_served && self.templates.tip() == Some(prev_hash) || !self.templates.may_be_announced(&work) {
+        if is_served && self.templates.tip() == Some(prev_hash) || !self.templates.may_be_announced(&work, now) {
             return Err(ProviderError::StaleTemplate);
         }
         let frames =
@@ -157,7 +157,7 @@ impl Templates {
     }
 
     /// Whether a tip that is announced with a template can be one: the host knows best, if it announces tips at all.
-    fn may_be_announced(&self, work: &Work) -> bool {
-        self.was_told() || !self.is_stale(work)
+    fn may_be_announced(&self, work: &Work, now: Time) -> bool {
+        self.was_told() || !self.is_stale(work, now)
     }
 }

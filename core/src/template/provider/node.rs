@@ -69,7 +69,10 @@ impl Provider {
 
     /// The node has another tip: the templates on the old one begin to expire, and new ones are asked for.
     ///
-    /// A host that never calls this need not: the same happens with the first template on another tip. One that calls it must
+    /// A host that never calls this need not: the same happens with the first template on another tip. If that is lower than the
+    /// tip before, or was the tip before at the same height, it is refused as stale until
+    /// [`ProviderOptions::template_lifetime_ms`](super::ProviderOptions) after the last change: it may have been made before
+    /// that. A host whose chain went back offers it again then. One that calls this must
     /// do so for every tip, before the templates on it: from the first call on, a template on any other block is refused as
     /// stale, also one that comes too early. It is asked for again with the call.
     pub fn tip_changed(&mut self, prev_hash: Hash, now: Time) {

@@ -46,6 +46,10 @@ pub struct ProviderOptions {
     pub key_linger_ms: u64,
     /// How often a client may send CoinbaseOutputConstraints while the tip stays the same. Each is answered with a template.
     pub max_constraints_per_tip: u32,
+    /// How many ids all templates may have besides their first. A client that comes back to constraints which it had before on
+    /// the same tip is sent the template that is there under another id. When so many are in use, it is closed; once it has
+    /// connected again it gets the template as any new client.
+    pub max_reissued_ids: usize,
     /// How many RequestTransactionData of one client may be waiting for the node, or until the client has read what it was sent:
     /// an answer is sent when little is left of what came before.
     pub max_pending_requests: usize,
@@ -92,6 +96,7 @@ impl ProviderOptions {
             max_keys: 16,
             key_linger_ms: 60_000,
             max_constraints_per_tip: 32,
+            max_reissued_ids: 4_096,
             max_pending_requests: 64,
             transactions_timeout_ms: 30_000,
             transaction_cache_len: 64 << 20,

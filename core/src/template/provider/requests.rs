@@ -1,6 +1,5 @@
 //! What the engine does about each request of a client.
 
-use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 
 use super::client::{Phase, Request, SetupError};
@@ -118,7 +117,11 @@ impl Provider {
         let Some(client) = self.clients.get(&id) else { return };
         let Some(current) = self.keys.get(&key).and_then(|key| key.current.as_ref()) else { return };
         if current.id <= client.last_template_id {
-            // Ids must increase for this client too, which has seen a later one of another key.
+            // Ids must increase for this client too, which has seen a later one of another key. Every id that was handed out
+            // stays in use as long as its tip (spec 7), so it is the one who wants another that has to go.
+            if self.templates.aliases() >= self.options.max_reissued_ids {
+                return self.close_after_flush(id, CloseReason::TooManyConstraints);
+            }
             self.reissue(key, current.id, now);
         }
         let Some(current) = self.keys.get(&key).and_then(|key| key.current.as_ref()) else { return };
@@ -137,22 +140,10 @@ impl Provider {
         let (work, first_id) = (Arc::clone(&stored.work), stored.first_id);
         // It was encoded before, so this does not fail.
         let Ok(reissued) = self.issue(key, work, Some(first_id), now) else { return };
-        if self.templates.has_too_many_aliases() {
-            self.retire_alias();
-        }
         if let Some(announced) = self.keys.get_mut(&key).and_then(|key| key.announced.as_mut()) {
             if announced.id == template_id {
                 announced.id = reissued;
             }
-        }
-    }
-
-    /// Takes the oldest alias that nobody misses out of use: no client was sent it last, and the template has another id.
-    fn retire_alias(&mut self) {
-        let in_keys = self.keys.iter().filter_map(|(_, key)| key.current.as_ref()).map(|current| current.id);
-        let held: BTreeSet<u64> = self.clients.values().map(|client| client.last_template_id).chain(in_keys).collect();
-        if let Some((id, stored)) = self.templates.remove_alias(&held) {
-            self.retire(id, stored);
         }
     }
 

@@ -15,9 +15,6 @@ use crate::template::ConstraintKey;
 /// How many tips that are gone are remembered, so that a template made on one is not taken for news.
 const REMEMBERED_TIPS: usize = 16;
 
-/// How many ids are kept besides the first of each template. Clients that come and go at will cause them.
-const MAX_ALIASES: usize = 4_096;
-
 /// A template under the id by which clients know it.
 #[derive(Debug)]
 pub(super) struct Stored {
@@ -57,8 +54,8 @@ struct GoneTip {
 #[derive(Debug, Default)]
 pub(super) struct Templates {
     stored: BTreeMap<u64, Stored>,
-    /// Those of the ids that are a template's second or later.
-    aliases: BTreeSet<u64>,
+    /// How many of the ids are a template's second or later.
+    aliases: usize,
     ids: Option<Ids>,
     tip: Option<Hash>,
     /// The height of the block to be found on it, once a template says so.
@@ -67,6 +64,8 @@ pub(super) struct Templates {
     told: Option<Hash>,
     /// From the one that is gone longest.
     gone: VecDeque<GoneTip>,
+    /// Until when after the last change of tip a template may be one that was overtaken by it.
+    settled_at: u64,
     /// The templates whose transactions are kept, from the one that has them longest, and how many bytes these are.
     kept: VecDeque<u64>,
     kept_len: usize,
@@ -104,14 +103,18 @@ impl Templates {
     ///
     /// Templates for several keys are made side by side: with two blocks in a row, one on the first may come after one on
     /// the second, and must not be taken for news. A host that announces its tips knows best. Without that, what was not
-    /// seen before is news unless it is lower than what was.
-    pub(super) fn is_stale(&self, work: &Work) -> bool {
+    /// seen before is news unless it is lower than what was; and all is news once templates on the tip before have expired,
+    /// because then the chain itself went back (invalidateblock, a test network that was reset).
+    pub(super) fn is_stale(&self, work: &Work, now: Time) -> bool {
         let prev_hash = work.tip.prev_hash;
         if self.tip == Some(prev_hash) {
             return false;
         }
         if let Some(told) = self.told {
             return prev_hash != told;
+        }
+        if now.monotonic_ms > self.settled_at {
+            return false;
         }
         match (work.height(), self.height) {
             (Some(height), Some(reached)) if height != reached => height < reached,
@@ -124,6 +127,7 @@ impl Templates {
         // Block invalidated: a former tip can be the tip again.
         self.gone.retain(|tip| tip.prev_hash != prev_hash);
         self.height = None;
+        self.settled_at = expires_at;
         if let Some(prev_hash) = self.tip.replace(prev_hash) {
             self.gone.push_back(GoneTip { prev_hash, expires_at, expired: false });
         }
@@ -170,9 +174,7 @@ impl Templates {
     ) -> Result<(u64, Frames), FrameError> {
         let id = self.take_id(now);
         let frames = Frames::new(id, &work)?;
-        if first_id.is_some() {
-            self.aliases.insert(id);
-        }
+        self.aliases += usize::from(first_id.is_some());
         let (first_id, transactions) = (first_id.unwrap_or(id), Transactions::Unasked);
         self.stored.insert(id, Stored { work, key, first_id, handed_out: false, transactions });
         Ok((id, frames))
@@ -185,15 +187,9 @@ impl Templates {
         }
     }
 
-    pub(super) fn has_too_many_aliases(&self) -> bool {
-        self.aliases.len() > MAX_ALIASES
-    }
-
-    /// Takes out the oldest alias that is not `held`, if its template has another id.
-    pub(super) fn remove_alias(&mut self, held: &BTreeSet<u64>) -> Option<(u64, Stored)> {
-        let has_another = |id: &u64| self.stored.get(id).is_some_and(|stored| Arc::strong_count(&stored.work) > 1);
-        let id = self.aliases.iter().copied().find(|id| !held.contains(id) && has_another(id))?;
-        self.remove(id).map(|stored| (id, stored))
+    /// How many ids there are besides the first of each template.
+    pub(super) fn aliases(&self) -> usize {
+        self.aliases
     }
 
     pub(super) fn get(&self, id: u64) -> Option<&Stored> {
@@ -212,7 +208,9 @@ impl Templates {
 
     pub(super) fn remove(&mut self, id: u64) -> Option<Stored> {
         let stored = self.stored.remove(&id)?;
-        self.aliases.remove(&id);
+        if stored.first_id != id {
+            self.aliases = self.aliases.saturating_sub(1);
+        }
         match &stored.transactions {
             Transactions::Ready(frame) => {
                 self.kept_len = self.kept_len.saturating_sub(frame.len());
