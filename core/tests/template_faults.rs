@@ -135,6 +135,7 @@ fn constraints_that_no_block_can_hold_are_refused_also_later() {
     }
     world.constrain(1, 4_000_000, 0);
     let reason = CloseReason::ConstraintsTooLarge { max_additional_size: 4_000_000 };
+    world.tick_after(5_000);
     assert_eq!(world.closed[&1], reason);
     assert_eq!(reason.to_string(), "4000000 bytes of coinbase outputs do not fit into 4000000 weight units");
     // The key is still that of the other one.

@@ -47,6 +47,11 @@ fn v6(text: &str) -> IpAddr {
     IpAddr::V6(text.parse().unwrap())
 }
 
+/// How many templates the node was asked for since somebody looked.
+fn wanted(world: &mut World) -> usize {
+    world.take_events().iter().filter(|event| matches!(event, Event::WantTemplate { .. })).count()
+}
+
 /// Somebody connects, and sends nothing.
 fn connect(world: &mut World, id: u64, address: IpAddr) -> Result<(), ProviderError> {
     let result = world.provider.connect(id, Some(address), world.now);
@@ -337,6 +342,7 @@ fn a_block_among_too_many_messages_counts() {
     world.send_raw(1, &[UNKNOWN.repeat(300), frame].concat());
     let block = world.take_events().remove(0);
     assert!(matches!(block, Event::SubmitBlock(_)), "{block:?}");
+    world.tick_after(5_000);
     assert_eq!(world.closed[&1], CloseReason::TooManyMessages);
 }
 
@@ -451,8 +457,7 @@ fn clients_with_unusual_constraints_do_not_crowd_out_the_others() {
     for (attacker, (size, sigops)) in (1..).zip(attackers) {
         world.join_with(attacker, size, sigops);
     }
-    let keys = |events: &[Event]| events.iter().filter(|event| matches!(event, Event::WantTemplate { .. })).count();
-    assert_eq!(keys(&world.take_events()), 8, "half of the places");
+    assert_eq!(wanted(&mut world), 8, "half of the places");
     assert!(world.closed.values().all(|reason| *reason == CloseReason::TooManyKeys));
     // All that is usual has a place of its own.
     for (client, (size, sigops)) in (100..).zip([0, 500, 1_000, 3_000].iter().flat_map(|size| [(*size, 0), (*size, 1)]))
@@ -460,7 +465,7 @@ fn clients_with_unusual_constraints_do_not_crowd_out_the_others() {
         world.join_with(client, size, sigops);
         assert!(!world.closed.contains_key(&client));
     }
-    assert_eq!(keys(&world.take_events()), 8);
+    assert_eq!(wanted(&mut world), 8);
     let id = world.offer(&template(1, 5_000));
     world.expect_pair(104, id, &template(1, 5_000));
 }
@@ -500,6 +505,7 @@ fn what_others_do_with_their_constraints_costs_nobody_a_block() {
             }
         }
     }
+    world.tick_after(5_000);
     let closed: Vec<CloseReason> = world.closed.values().copied().collect();
     assert_eq!(closed, vec![CloseReason::TooManyConstraints; 9], "those who want more ids have to go");
     let is_block = (0..).map(|nonce| {
@@ -515,4 +521,151 @@ fn what_others_do_with_their_constraints_costs_nobody_a_block() {
     // Who connects again is served as anybody.
     world.join(20);
     assert!(first_template_id(&world.take(20)) > update);
+}
+
+#[test]
+fn one_address_makes_the_node_build_a_few_templates_however_it_asks() {
+    let mut world = World::new();
+    let sizes = [0, 500, 1_000, 3_000, 6_000, 15_000, 30_000, 62_000, 120_000, 250_000, 500_000, 700_000, 900_000];
+    let constraints: Vec<(u32, u16)> =
+        sizes.iter().flat_map(|size| [0, 400, 4_000, 4_001].map(|n| (*size, n))).collect();
+    let mut id = 0;
+    let mut flood = |world: &mut World| {
+        // Thirty connections, one after another or side by side, that ask for something else each time.
+        for turn in 0..30 {
+            if world.provider.connect(1_000 + id, Some(FAR[0]), world.now).is_err() {
+                break;
+            }
+            world.provider.disconnect(1_000 + id);
+            world.pass(2_000);
+            world.connect_from(id, Some(FAR[0]));
+            world.set_up(id);
+            for message in 0..32 {
+                let (size, sigops) = constraints[(turn * 7 + message) % constraints.len()];
+                world.constrain(id, size, sigops);
+                if world.closed.contains_key(&id) {
+                    break;
+                }
+            }
+            if turn % 2 == 0 && !world.closed.contains_key(&id) {
+                world.disconnect(id);
+            }
+            id += 1;
+        }
+    };
+    let before = world.now.monotonic_ms;
+    flood(&mut world);
+    let minutes = (world.now.monotonic_ms - before) as usize / 60_000 + 1;
+    let asked = wanted(&mut world);
+    assert!(asked <= 10 + 10 * minutes, "{asked} templates in {minutes} minutes");
+    assert!(world.closed.values().any(|reason| *reason == CloseReason::TooManyKeys));
+
+    // Whoever comes from elsewhere is served, whatever it wants.
+    for (client, (size, sigops)) in (5_000..).zip([(1_000, 400), (5_000, 0)]) {
+        world.connect_from(client, Some(FAR[1]));
+        world.set_up(client);
+        world.constrain(client, size, sigops);
+        assert!(!world.closed.contains_key(&client));
+    }
+}
+
+#[test]
+fn new_keys_are_counted_for_an_address_and_in_all() {
+    let mut world = World::with(|options| {
+        options.max_keys = 4;
+        options.max_new_keys_per_minute = 3;
+        options.max_new_keys_per_minute_per_address = 2;
+        options.key_linger_ms = 0;
+    });
+    let come = |world: &mut World, id: u64, address: IpAddr, size: u32| {
+        world.connect_from(id, Some(address));
+        world.set_up(id);
+        world.constrain(id, size, 0);
+        let is_closed = world.closed.contains_key(&id);
+        if is_closed {
+            assert_eq!(world.closed[&id], CloseReason::TooManyKeys);
+        } else {
+            world.disconnect(id);
+        }
+        (wanted(world), is_closed)
+    };
+    assert_eq!(come(&mut world, 1, FAR[0], 0), (1, false));
+    assert_eq!(come(&mut world, 2, FAR[0], 0), (1, false), "it is new again");
+    assert_eq!(come(&mut world, 3, FAR[0], 0), (0, true), "two from one address");
+    assert_eq!(come(&mut world, 4, FAR[1], 0), (1, false));
+    assert_eq!(come(&mut world, 5, FAR[1], 0), (1, false), "four places, so four at once");
+    let other = v6("2001:db8::1");
+    assert_eq!(come(&mut world, 6, other, 0), (0, true), "that was all");
+    assert_eq!(come(&mut world, 7, other, 50_000), (1, false), "large ones are counted by themselves");
+
+    // A key in use is none that is new, and who can be covered by one is.
+    world.pass(20_000);
+    world.join_with(8, 1_000, 400);
+    assert_eq!(wanted(&mut world), 1);
+    assert_eq!(come(&mut world, 9, FAR[0], 1_000), (0, false), "with sigops that it does not need");
+    assert_eq!(come(&mut world, 10, FAR[0], 3_000), (0, true));
+    world.pass(20_000);
+    assert_eq!(come(&mut world, 11, FAR[0], 3_000), (1, false), "one more every twenty seconds");
+}
+
+#[test]
+fn an_address_has_two_unusual_keys_so_that_it_leaves_some_to_others() {
+    let mut world = World::new();
+    let ask = |world: &mut World, id: u64, address: Option<IpAddr>, size: u32, sigops: u16| {
+        world.connect_from(id, address);
+        world.set_up(id);
+        world.constrain(id, size, sigops);
+        world.closed.get(&id).copied()
+    };
+    let sizes = [15_000, 30_000, 62_000, 120_000, 250_000, 500_000, 700_000, 900_000];
+    for (client, size) in (0..).zip(sizes) {
+        let expected = (client >= 2).then_some(CloseReason::TooManyKeys);
+        assert_eq!(ask(&mut world, client, Some(FAR[0]), size, 0), expected, "{size}");
+    }
+    // A pool with 5,000 bytes of outputs.
+    assert_eq!(ask(&mut world, 20, Some(FAR[1]), 5_000, 0), None);
+    // Those it has are for all of its clients, and a client alone with its key can change it.
+    assert_eq!(ask(&mut world, 21, Some(FAR[0]), 15_000, 0), None);
+    assert_eq!(ask(&mut world, 22, Some(FAR[0]), 5_000, 0), None, "one of them covers it");
+    assert_eq!(ask(&mut world, 24, Some(FAR[1]), 120_000, 0), None);
+    assert_eq!(ask(&mut world, 25, Some(FAR[0]), 120_000, 0), Some(CloseReason::TooManyKeys), "also if others have it");
+    world.constrain(1, 120_000, 0);
+    assert!(!world.closed.contains_key(&1));
+    // Usual ones, and those who count for no address, are not concerned.
+    assert_eq!(ask(&mut world, 23, Some(FAR[0]), 1_000, 0), None);
+    for (client, size) in (30..).zip([62_000, 120_000, 250_000]) {
+        assert_eq!(ask(&mut world, client, None, size, 0), None);
+    }
+}
+
+// ---------------------------------------------------------------------------------------------------------- slow readers
+
+#[test]
+fn a_client_that_takes_nothing_for_a_minute_is_closed_and_one_that_takes_a_little_stays() {
+    let mut world = World::new();
+    for client in 1..=3 {
+        world.join(client);
+    }
+    for client in 1..=2 {
+        world.stalled.insert(client);
+    }
+    world.offer(&template(1, 5_000));
+    let start = world.now.monotonic_ms;
+    while world.closed.is_empty() && world.now.monotonic_ms - start < 1_000_000 {
+        // No other input than time.
+        let deadline = world.provider.next_deadline().unwrap();
+        world.tick_after(deadline - world.now.monotonic_ms);
+        assert!(!world.provider.output(2).is_empty());
+        world.provider.sent(2, 1, world.now).unwrap();
+    }
+    let waited = world.now.monotonic_ms - start;
+    assert_eq!(world.closed[&1], CloseReason::TooSlow);
+    assert_eq!(world.closed[&1].to_string(), "it does not read what it is sent");
+    assert!((60_000..=85_000).contains(&waited), "{waited} ms");
+    assert_eq!(world.closed.len(), 1);
+    world.write(2);
+    world.tick_after(10_000);
+    world.tick_after(1_000_000);
+    assert_eq!(world.closed.len(), 1);
+    assert_eq!(world.provider.next_deadline(), None, "nobody has anything to read");
 }

@@ -177,6 +177,29 @@ fn a_block_that_the_node_did_not_answer_for_is_submitted_again_when_it_is_back()
 }
 
 #[test]
+fn a_block_without_an_answer_is_kept_before_those_that_have_one() {
+    let (mut world, id) = world_with(&template(1, 5_000));
+    let lost = find_block(&mut world, id);
+    let mut found = 1;
+    for nonce in 1_000_000.. {
+        world.pass(100);
+        world.send(1, &solution(id, nonce, b"another coinbase"));
+        for event in world.take_events() {
+            if let Event::SubmitBlock(solution) = event {
+                answer(&mut world, &solution.block_hash, SubmitResult::Refused);
+                found += 1;
+            }
+        }
+        if found > 100 {
+            break;
+        }
+    }
+    state(&mut world, NodeState::Down);
+    state(&mut world, NodeState::Ready);
+    assert_eq!(world.take_events(), [Event::SubmitBlock(lost), Event::WantTemplate { key: KEY }]);
+}
+
+#[test]
 fn a_block_found_while_the_node_is_down_is_handed_out_at_once_all_the_same() {
     let (mut world, id) = world_with(&template(1, 5_000));
     state(&mut world, NodeState::Down);

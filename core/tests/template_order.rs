@@ -2,7 +2,7 @@
 
 mod template_world;
 
-use sv2_core::template::{ConnectionId, Event};
+use sv2_core::template::{ConnectionId, ConstraintKey, Event};
 
 use template_world::{KEY, World, solution, template};
 
@@ -125,6 +125,37 @@ fn a_block_comes_before_a_new_tip_and_that_before_everything_else() {
     events.drain(..blocks);
     assert_eq!(events[..2], [0, 1].map(|connection| Event::Writable { connection }));
     assert_eq!(events[2], Event::WantTransactions { template_id: id, node_handle: 1 << 32 | 5_000 });
+}
+
+#[test]
+fn a_template_is_wanted_before_the_clients_of_another_key_are_written_to() {
+    let (mut world, _) = world_with(0..2);
+    world.join_with(2, 3_000, 0);
+    let other = ConstraintKey { reserved_weight: 16_000, sigops: 0 };
+    world.template(other, &template(1, 5_000)).unwrap();
+    world.take_events();
+    world.provider.template_ready(KEY, template(2, 5_000), world.now).unwrap();
+    let events: Vec<Event> = std::iter::from_fn(|| world.provider.next_event()).collect();
+    let [first, second] = [0, 1].map(|connection| Event::Writable { connection });
+    assert_eq!(events, [Event::WantTemplate { key: other }, first, second]);
+}
+
+#[test]
+fn a_template_that_is_wanted_again_is_wanted() {
+    let mut world = World::with(|options| options.key_linger_ms = 0);
+    world.set_up(1);
+    world.set_up(2);
+    let come = |world: &mut World, id: u64| {
+        world.clients.get_mut(&id).unwrap().send(&template_world::CONSTRAINTS).unwrap();
+        let mut bytes = world.clients.get_mut(&id).unwrap().output().to_vec();
+        world.provider.receive(id, &mut bytes, world.now).unwrap();
+    };
+    come(&mut world, 1);
+    assert_eq!(world.provider.next_event(), Some(Event::WantTemplate { key: KEY }));
+    world.provider.disconnect(1);
+    come(&mut world, 2);
+    assert_eq!(world.provider.next_event(), Some(Event::DropTemplate { key: KEY }));
+    assert_eq!(world.provider.next_event(), Some(Event::WantTemplate { key: KEY }));
 }
 
 #[test]

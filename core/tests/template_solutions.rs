@@ -273,7 +273,6 @@ fn a_block_behind_a_broken_rule_counts() {
     for stalled in [false, true] {
         let (mut world, id) = world_with(&template);
         if stalled {
-            // Something is left to be sent, so that it is not closed at once.
             world.stalled.insert(1);
             world.constrain(1, 1_000, 0);
             world.take_events();
@@ -290,15 +289,47 @@ fn a_block_behind_a_broken_rule_counts() {
         assert_eq!(world.provider.next_solution(), None);
         let events = world.take_events();
         assert!(matches!(&events[..], [Event::SubmitBlock(_)] | [Event::SubmitBlock(_), Event::DropTemplate { .. }]));
-        if stalled {
-            // And so it does in a later read.
-            world.send(1, &solution(id, nonce, &coinbase_tx));
-            assert!(matches!(refused(&mut world, id), SolutionRefusal::Duplicate { .. }));
-            world.tick_after(5_000);
-        }
+        // And so it does in a later read.
+        world.tick_after(4_999);
+        assert!(world.closed.is_empty());
+        world.send(1, &solution(id, nonce, &coinbase_tx));
+        assert!(matches!(refused(&mut world, id), SolutionRefusal::Duplicate { .. }));
+        world.tick_after(1);
         let reason = CloseReason::ConstraintsTooLarge { max_additional_size: u32::MAX };
         assert_eq!(world.closed.get(&1), Some(&reason));
     }
+}
+
+#[test]
+fn a_block_in_the_socket_behind_too_many_requests_counts() {
+    let template = template(1, 5_000);
+    let coinbase_tx = coinbase(&template, true);
+    let txid = Transaction::parse_exact(&coinbase_tx).unwrap().txid();
+    let nonce = nonce(&template, &txid, true);
+    let (mut world, id) = world_with(&template);
+    // The node is slow; 64 may wait.
+    for _ in 0..65 {
+        world.request_transactions(1, id);
+    }
+    world.take_events();
+    world.send(1, &solution(id, nonce, &coinbase_tx));
+    assert!(matches!(world.take_events()[..], [Event::SubmitBlock(_)]));
+    // Nothing else that it sends counts, and it is not served any more.
+    world.constrain(1, 2_000, 0);
+    world.request_transactions(1, id);
+    world.transactions(id, Some(&[b"one"]));
+    world.expect_nothing(1);
+    assert_eq!(world.take_events(), []);
+    world.tick_after(5_000);
+    assert_eq!(world.closed[&1], CloseReason::TooManyRequests);
+}
+
+#[test]
+fn a_client_that_never_had_a_template_is_closed_at_once() {
+    let mut world = World::new();
+    world.join(1);
+    world.constrain(1, u32::MAX, 0);
+    assert!(world.closed.contains_key(&1));
 }
 
 #[test]

@@ -25,9 +25,11 @@ fn weight_is_reserved_as_the_specification_says_and_rounded_up() {
     assert_eq!(ConstraintKey::new(209, 0), Some(key(4_000, 0)));
     assert_eq!(ConstraintKey::new(708, 0), Some(key(4_000, 0)));
     assert_eq!(ConstraintKey::new(709, 0), Some(key(8_000, 0)));
-    // Where the next step is more than a block, it is exact.
+    // Above half of a block there are few steps, of which the last is all of it.
     assert_eq!(ConstraintKey::new(511_708, 0), Some(key(2_048_000, 0)));
-    assert_eq!(ConstraintKey::new(511_709, 0), Some(key(2_048_004, 0)));
+    assert_eq!(ConstraintKey::new(511_709, 0), Some(key(3_000_000, 0)));
+    assert_eq!(ConstraintKey::new(749_708, 0), Some(key(3_000_000, 0)));
+    assert_eq!(ConstraintKey::new(749_709, 0), Some(key(4_000_000, 0)));
     assert_eq!(ConstraintKey::new(999_708, 65_535), Some(key(4_000_000, 65_535)));
     assert_eq!(ConstraintKey::new(999_709, 0), None);
     assert_eq!(ConstraintKey::new(u32::MAX, 0), None);
@@ -590,6 +592,7 @@ fn the_ids_of_a_template_are_bounded_and_all_that_were_handed_out_stay() {
     }
     assert!(world.closed.is_empty());
     world.constrain(2, 1_000, 0);
+    world.tick_after(5_000);
     assert_eq!(world.closed[&2], CloseReason::TooManyConstraints);
     world.take_events();
     for (id, is_known) in (first..=first + 21).map(|id| (id, id <= first + 20)) {

@@ -180,6 +180,7 @@ fn requests_that_wait_are_counted() {
     world.request_transactions(1, ids[1]);
     assert!(world.closed.is_empty());
     world.request_transactions(1, ids[3]);
+    world.tick_after(5_000);
     assert_eq!(world.closed[&1], CloseReason::TooManyRequests);
 }
 

@@ -35,6 +35,9 @@ pub const MIN_RESERVED_WEIGHT: u32 = 2_000;
 /// fields of the coinbase 236, its scriptSig 400, its output count 12, the witness commitment 188.
 const FIXED_WEIGHT: u32 = 320 + 12 + 236 + 400 + 12 + 188;
 
+/// What weights are rounded up to that are more than half of a block.
+const LARGEST_WEIGHT_STEPS: [u32; 2] = [3_000_000, MAX_BLOCK_WEIGHT];
+
 /// What sigops are rounded up to: as the weight, so that clients with about the same outputs share a template.
 const SIGOPS_STEPS: [u16; 4] = [0, 400, 4_000, u16::MAX];
 
@@ -55,7 +58,8 @@ impl ConstraintKey {
     /// sigops (spec 7.1): 1168 + 4 * `max_additional_size` weight units, and not below [`MIN_RESERVED_WEIGHT`].
     ///
     /// Both are rounded up, so that clients share templates: the weight to [`MIN_RESERVED_WEIGHT`] doubled as often as it
-    /// takes, 2,000, 4,000, 8,000 and so on, unless that is more than a block; the sigops to 0, 400, 4,000 or 65,535.
+    /// takes, 2,000, 4,000, 8,000 and so on to 2,048,000, and from there to 3,000,000 or a whole block; the sigops to 0, 400, 4,000
+    /// or 65,535. So there are 52 keys, whatever clients ask for.
     ///
     /// `None` if the outputs need more than a block: no template can satisfy it.
     #[must_use]
@@ -64,11 +68,9 @@ impl ConstraintKey {
         if weight > MAX_BLOCK_WEIGHT {
             return None;
         }
-        let mut step = MIN_RESERVED_WEIGHT;
-        while step < weight {
-            step *= 2;
-        }
-        let reserved_weight = if step <= MAX_BLOCK_WEIGHT { step } else { weight };
+        let doubled = core::iter::successors(Some(MIN_RESERVED_WEIGHT), |step| Some(step * 2));
+        let steps = doubled.take_while(|step| *step <= MAX_BLOCK_WEIGHT).chain(LARGEST_WEIGHT_STEPS);
+        let reserved_weight = steps.into_iter().find(|step| *step >= weight)?;
         let sigops = SIGOPS_STEPS.into_iter().find(|step| *step >= sigops).unwrap_or(u16::MAX);
         Some(Self { reserved_weight, sigops })
     }

@@ -3,9 +3,11 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::net::IpAddr;
 
+use super::keys::is_large;
 use super::pace::{Pace, Rate, to_us};
 use super::{ConnectionId, ProviderError, ProviderOptions};
 use crate::Time;
+use crate::template::ConstraintKey;
 
 /// How many addresses without a connection are remembered for what they did in the last minute. A flood from more of them is
 /// bounded by the number of connections alone.
@@ -29,6 +31,13 @@ pub(super) struct Ticket {
     arrival: u64,
     /// `None`: it is not counted.
     origin: Option<Origin>,
+}
+
+impl Ticket {
+    /// Whether both came from the same address, and it counts.
+    pub(super) fn is_near(&self, other: &Self) -> bool {
+        self.origin.is_some() && self.origin == other.origin
+    }
 }
 
 /// What is counted as one address. Whoever has an IPv6 address has all of its /64.
@@ -62,6 +71,15 @@ struct Account {
     clients: usize,
     handshakes: usize,
     connects: Pace,
+    /// The keys that were new with its clients.
+    keys: Pace,
+}
+
+impl Account {
+    /// From when on there is nothing to remember of it, in monotonic microseconds.
+    fn paid_at(&self) -> u64 {
+        self.connects.paid_at().max(self.keys.paid_at())
+    }
 }
 
 /// The connections that can give way, and the addresses.
@@ -71,6 +89,9 @@ pub(super) struct Admission {
     /// Those not served, in the order in which they give way: by stage, and from the oldest.
     waiting: BTreeSet<(Stage, u64, ConnectionId)>,
     handshakes: usize,
+    /// The keys that were new, and those of them that are large, so that whoever uses these up leaves the others.
+    usual_keys: Pace,
+    large_keys: Pace,
     accounts: BTreeMap<Origin, Account>,
     /// The accounts without a client, by when there will be nothing to remember of them, in monotonic microseconds.
     idle: BTreeSet<(u64, Origin)>,
@@ -110,7 +131,7 @@ impl Admission {
         let per_minute = options.max_connections_per_minute;
         let rate = Rate::new(per_minute, 60_000, per_minute);
         let mut account = self.accounts.get(&origin).copied().unwrap_or_default();
-        let before = account.connects;
+        let before = account.paid_at();
         if account.clients >= options.max_clients_per_address
             || account.handshakes >= options.max_handshakes_per_address
             || !account.connects.take(rate, now)
@@ -118,9 +139,36 @@ impl Admission {
             return Err(ProviderError::TooManyFromAddress);
         }
         account.clients += 1;
-        self.idle.remove(&(before.paid_at(), origin));
+        self.idle.remove(&(before, origin));
         self.accounts.insert(origin, account);
         Ok(())
+    }
+
+    /// A client's key is new, and costs the node a template: whether its address, and all together, may have one more. Nothing is
+    /// changed if not.
+    pub(super) fn take_key(
+        &mut self,
+        key: &ConstraintKey,
+        ticket: Ticket,
+        options: &ProviderOptions,
+        now: Time,
+    ) -> bool {
+        let max_keys = u32::try_from(options.max_keys).unwrap_or(u32::MAX);
+        let in_all = options.max_new_keys_per_minute;
+        let each = options.max_new_keys_per_minute_per_address;
+        let all = if is_large(key) { &mut self.large_keys } else { &mut self.usual_keys };
+        let mut all_then = *all;
+        // All places can be taken at once: after a restart clients come back together.
+        if !all_then.take(Rate::new(in_all, 60_000, in_all.max(max_keys)), now) {
+            return false;
+        }
+        if let Some(account) = ticket.origin.and_then(|origin| self.accounts.get_mut(&origin)) {
+            if !account.keys.take(Rate::new(each, 60_000, each), now) {
+                return false;
+            }
+        }
+        *all = all_then;
+        true
     }
 
     /// A connection comes to another stage.
@@ -136,9 +184,9 @@ impl Admission {
         self.uncount(id, ticket, stage);
         let Some((origin, account)) = self.account(ticket) else { return };
         account.clients = account.clients.saturating_sub(1);
-        let connects = account.connects;
+        let paid_at = account.paid_at();
         if account.clients == 0 {
-            self.rest(origin, connects);
+            self.rest(origin, paid_at);
         }
     }
 
@@ -170,8 +218,8 @@ impl Admission {
     }
 
     /// An account has no client. Of too many, the one with the least to remember is forgotten.
-    fn rest(&mut self, origin: Origin, connects: Pace) {
-        self.idle.insert((connects.paid_at(), origin));
+    fn rest(&mut self, origin: Origin, paid_at: u64) {
+        self.idle.insert((paid_at, origin));
         if self.idle.len() > MAX_REMEMBERED {
             if let Some((_, origin)) = self.idle.pop_first() {
                 self.accounts.remove(&origin);

@@ -48,6 +48,8 @@ pub(super) struct Client {
     pub(super) pending_requests: usize,
     /// Those of them that wait until it has read what it was sent, by template.
     pub(super) deferred: VecDeque<u64>,
+    /// Since when it takes nothing of what waits for it, in monotonic milliseconds, as far as anybody has looked.
+    pub(super) unread_since: Option<u64>,
     /// The deadline under which the engine has it in its list.
     pub(super) listed_deadline: Option<u64>,
 }
@@ -69,7 +71,8 @@ pub(super) enum Phase {
     AwaitingConstraints { deadline: u64 },
     /// It gets the templates of this key.
     Serving { key: ConstraintKey },
-    /// It is sent what is left, and then closed. Of what it sends only solutions count.
+    /// It is sent what is left, and then closed; if it may have found a block, at the deadline. Of what it sends only solutions
+    /// count.
     Closing { deadline: u64, reason: CloseReason },
 }
 
@@ -124,6 +127,7 @@ impl Client {
             former: Vec::new(),
             pending_requests: 0,
             deferred: VecDeque::new(),
+            unread_since: None,
             listed_deadline: None,
         }
     }
@@ -155,6 +159,11 @@ impl Client {
 
     pub(super) fn is_closing(&self) -> bool {
         matches!(self.phase, Phase::Closing { .. })
+    }
+
+    /// Whether it was sent something to work on.
+    pub(super) fn may_solve(&self) -> bool {
+        self.last_template_id > 0 || self.next > 0
     }
 
     /// Whether what it sends is looked at. A client that broke a rule of ours after it was set up may still have found a

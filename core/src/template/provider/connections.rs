@@ -9,7 +9,8 @@ use crate::Time;
 use crate::connection::SendError;
 use crate::template::ConstraintKey;
 
-/// How long after anything happened connections give back buffers that are not in use, in milliseconds.
+/// How long after anything happened connections give back buffers that are not in use, and are found not to read, in
+/// milliseconds.
 const SWEEP_INTERVAL_MS: u64 = 10_000;
 
 impl Provider {
@@ -55,7 +56,8 @@ impl Provider {
         }
     }
 
-    /// Closes a client once it was sent what is waiting, or some time has passed. The first reason stays.
+    /// Closes a client once it was sent what is waiting, or some time has passed; one that may have found a block only then. The
+    /// first reason stays.
     pub(super) fn close_after_flush(&mut self, id: ConnectionId, reason: CloseReason) {
         let Some(client) = self.clients.get_mut(&id).filter(|client| !client.is_closing()) else { return };
         let key = client.key();
@@ -68,10 +70,13 @@ impl Provider {
         self.list_deadline(id);
     }
 
-    /// Closes a client that is to be closed if nothing is left to be sent.
+    /// Closes a client that is to be closed if nothing is left to be sent. One that has a template stays until its time is
+    /// up: the block that it found may be in the socket, behind what broke the rule.
     pub(super) fn close_if_flushed(&mut self, id: ConnectionId) {
         let Some(client) = self.clients.get(&id) else { return };
-        if let (Phase::Closing { reason, .. }, 0) = (client.phase, client.connection.output_len()) {
+        let Phase::Closing { reason, .. } = client.phase else { return };
+        let may_bring_a_block = client.may_solve() && client.is_heard();
+        if client.connection.output_len() == 0 && !may_bring_a_block {
             self.close(id, reason);
         }
     }
@@ -126,19 +131,29 @@ impl Provider {
         self.sweep_at.get_or_insert(now.monotonic_ms.saturating_add(SWEEP_INTERVAL_MS));
     }
 
-    /// Connections give back what they do not use.
+    /// Connections give back what they do not use, and those that take nothing are given up. This costs a new tip nothing.
     pub(super) fn sweep(&mut self, now: Time) {
         self.sweep_at = None;
-        let mut failed = Vec::new();
-        for (id, client) in self.clients.iter_mut() {
-            if !client.is_closing() {
-                if let Err(error) = client.connection.tick(now) {
-                    failed.push((id, CloseReason::Connection(error)));
+        let (mut failed, mut stalled, mut any_unread) = (Vec::new(), Vec::new(), false);
+        for (id, client) in self.clients.iter_mut().filter(|(_, client)| !client.is_closing()) {
+            if let Err(error) = client.connection.tick(now) {
+                failed.push((id, CloseReason::Connection(error)));
+            } else if client.connection.output_len() > 0 {
+                any_unread = true;
+                let since = *client.unread_since.get_or_insert(now.monotonic_ms);
+                if now.monotonic_ms.saturating_sub(since) >= self.options.stall_timeout_ms {
+                    stalled.push(id);
                 }
             }
         }
         for (id, reason) in failed {
             self.close(id, reason);
+        }
+        for id in stalled {
+            self.close_after_flush(id, CloseReason::TooSlow);
+        }
+        if any_unread {
+            self.sweep_later(now);
         }
     }
 }

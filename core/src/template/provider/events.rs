@@ -19,6 +19,9 @@ pub enum Event {
     /// Clients wait for a template for this key on the present tip: build one, give it to
     /// [`Provider::template_ready`](super::Provider::template_ready), and go on giving better ones until
     /// [`Event::DropTemplate`].
+    ///
+    /// Comes right after solutions, so that the node begins before clients of other keys are written to. A host that cannot
+    /// build beside its loop takes the next events first.
     WantTemplate {
         /// What the template must leave free.
         key: ConstraintKey,
@@ -50,8 +53,8 @@ pub enum Event {
     /// [`Provider::sent`](super::Provider::sent) took some of them and left others.
     ///
     /// Clients that get a template, and have nothing else before it, come before all others and before all other events but
-    /// solutions: whoever reads a long answer delays a new tip by no more than the piece that the host is just writing, if
-    /// the host writes [`Provider::output`](super::Provider::output) once for each such event.
+    /// solutions and [`Event::WantTemplate`]: whoever reads a long answer delays a new tip by no more than the piece that the
+    /// host is just writing, if the host writes [`Provider::output`](super::Provider::output) once for each such event.
     Writable {
         /// The connection.
         connection: ConnectionId,
@@ -161,13 +164,14 @@ pub enum CloseReason {
     /// The client changes its constraints again and again, or comes back to those it had when all clients have done so too
     /// often: [`ProviderOptions::max_constraints_per_tip`](super::ProviderOptions) and `max_reissued_ids`.
     TooManyConstraints,
-    /// Too many different constraints are in use, and none of them fits the client's.
+    /// Too many different constraints are in use, or were new lately, and none of those in use fits the client's.
     TooManyKeys,
     /// Too many RequestTransactionData of the client are waiting.
     TooManyRequests,
     /// The client sends more messages than [`ProviderOptions::max_requests_per_second`](super::ProviderOptions) allows.
     TooManyMessages,
-    /// The client does not read what it is sent.
+    /// The client does not read what it is sent: too much is waiting, or nothing was taken for
+    /// [`ProviderOptions::stall_timeout_ms`](super::ProviderOptions).
     TooSlow,
     /// There was no place for another connection but that of this one, which was not served yet.
     GaveWay,
@@ -193,17 +197,20 @@ impl fmt::Display for CloseReason {
             Self::TooManyRequests => f.write_str("too many RequestTransactionData are waiting"),
             Self::TooManyMessages => f.write_str("too many messages came at once"),
             Self::GaveWay => f.write_str("it was not served yet and made room for another connection"),
-            Self::TooSlow => f.write_str("too many bytes are waiting to be sent"),
+            Self::TooSlow => f.write_str("it does not read what it is sent"),
         }
     }
 }
 
-/// The events that wait to be read: solutions first, then clients with a template to be sent, then all others in order.
+/// The events that wait to be read: solutions first, then the templates that are asked for, so that the node begins, then clients
+/// with a template to be sent, then all others in order.
 ///
-/// What is in front is bounded by what the node does, so it holds up the rest only for a while.
+/// What is in front is bounded by what the node does and how often keys may be new, so it holds up the rest only for a while.
 #[derive(Debug, Default)]
 pub(super) struct Events {
     solutions: VecDeque<Solution>,
+    /// Templates that are wanted, and those that are not any more, in order.
+    wants: VecDeque<Event>,
     in_front: VecDeque<ConnectionId>,
     queue: VecDeque<Event>,
     /// How many events that end with their connection wait for each.
@@ -230,6 +237,11 @@ impl Events {
         self.solutions.pop_front()
     }
 
+    /// The next template that is wanted, or not any more.
+    pub(super) fn next_want(&mut self) -> Option<Event> {
+        self.wants.pop_front()
+    }
+
     /// The next client with a template to be sent. It is not taken out when it goes.
     pub(super) fn next_in_front(&mut self) -> Option<ConnectionId> {
         self.in_front.pop_front()
@@ -243,7 +255,10 @@ impl Events {
         if let Some(id) = connection_of(&event) {
             *self.waiting.entry(id).or_default() += 1;
         }
-        self.queue.push_back(event);
+        match event {
+            Event::WantTemplate { .. } | Event::DropTemplate { .. } => self.wants.push_back(event),
+            _ => self.queue.push_back(event),
+        }
     }
 
     pub(super) fn submit(&mut self, solution: Solution) {
@@ -258,7 +273,7 @@ impl Events {
 
     /// A template for `key` is no longer asked for.
     pub(super) fn cancel_want(&mut self, key: ConstraintKey) {
-        self.queue.retain(|event| !matches!(event, Event::WantTemplate { key: wanted } if *wanted == key));
+        self.wants.retain(|event| !matches!(event, Event::WantTemplate { key: wanted } if *wanted == key));
     }
 
     /// Transactions are no longer asked for.

@@ -1,6 +1,6 @@
 //! The constraint keys in use: for each, the template that its clients share, and for some time the next client.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 
 use super::ProviderOptions;
@@ -19,9 +19,22 @@ const MAX_EXCESS_SIGOPS: u16 = 4_000;
 const MAX_USUAL_WEIGHT: u32 = 16_000;
 const MAX_USUAL_SIGOPS: u16 = 400;
 
+/// How many keys above these the clients of one address can have, so that it takes several addresses to fill that half.
+const MAX_LARGE_KEYS_PER_ADDRESS: usize = 2;
+
 /// The keys in use.
 #[derive(Debug, Default)]
 pub(super) struct Keys(BTreeMap<ConstraintKey, Key>);
+
+/// What a client asks for.
+#[derive(Debug)]
+pub(super) struct Asking {
+    pub(super) wanted: ConstraintKey,
+    /// The key that it has.
+    pub(super) leaves: Option<ConstraintKey>,
+    /// Those that are large among the keys of the other clients from its address.
+    pub(super) nearby: BTreeSet<ConstraintKey>,
+}
 
 /// The key for a client, and which one goes out of use for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,32 +136,46 @@ impl Keys {
         self.0.iter_mut()
     }
 
-    /// The key for a client with these constraints, which leaves another key: the one it wants, or if no more can be in
-    /// use, the tightest of those in use that covers it and does not leave much more of the block empty.
+    /// The key for a client: the one it wants if that is in use, or if one more can be and `may_add` allows it; or else the
+    /// tightest of those in use that covers it and does not leave much more of the block empty.
     pub(super) fn choose(
         &self,
-        wanted: ConstraintKey,
-        leaves: Option<ConstraintKey>,
+        asking: &Asking,
         max_keys: usize,
+        may_add: impl FnOnce(&ConstraintKey) -> bool,
     ) -> Option<Choice> {
-        let is_full = self.0.len() >= max_keys;
-        let large = self.0.keys().filter(|key| is_large(key)).count();
-        let is_crowded = is_large(&wanted) && large >= (max_keys / 2).max(1);
-        if self.0.contains_key(&wanted) || !is_full && !is_crowded {
-            return Some(Choice { key: wanted, instead_of: None });
+        let wanted = asking.wanted;
+        if asking.may_have(&wanted) {
+            if self.0.contains_key(&wanted) {
+                return Some(Choice { key: wanted, instead_of: None });
+            }
+            if let Some(instead_of) = self.place_for(asking, max_keys) {
+                if may_add(&wanted) {
+                    return Some(Choice { key: wanted, instead_of });
+                }
+            }
         }
-        let is_unused = |key: &ConstraintKey, state: &Key| state.clients <= usize::from(leaves == Some(*key));
-        let unused = self.0.iter().filter(|(key, state)| is_unused(key, state) && (!is_crowded || is_large(key)));
-        if let Some((key, _)) = unused.min_by_key(|(_, state)| state.lingers_until.unwrap_or(u64::MAX)) {
-            return Some(Choice { key: wanted, instead_of: Some(*key) });
-        }
-        // They are ordered by the weight, then by the sigops.
         let is_close = |key: &ConstraintKey| {
             key.reserved_weight - wanted.reserved_weight <= MAX_EXCESS_WEIGHT
                 && key.sigops - wanted.sigops <= MAX_EXCESS_SIGOPS
         };
-        let key = self.0.range(wanted..).map(|(key, _)| *key).find(|key| key.covers(&wanted) && is_close(key))?;
+        let fits = |key: &ConstraintKey| key.covers(&wanted) && is_close(key) && asking.may_have(key);
+        // They are ordered by the weight, then by the sigops.
+        let key = self.0.range(wanted..).map(|(key, _)| *key).find(fits)?;
         Some(Choice { key, instead_of: None })
+    }
+
+    /// Whether there is a place for one more key, and which one goes out of use for it.
+    fn place_for(&self, asking: &Asking, max_keys: usize) -> Option<Option<ConstraintKey>> {
+        let large = self.0.keys().filter(|key| is_large(key)).count();
+        let is_crowded = is_large(&asking.wanted) && large >= (max_keys / 2).max(1);
+        if self.0.len() < max_keys && !is_crowded {
+            return Some(None);
+        }
+        let is_unused = |key: &ConstraintKey, state: &Key| state.clients <= usize::from(asking.leaves == Some(*key));
+        let unused = self.0.iter().filter(|(key, state)| is_unused(key, state) && (!is_crowded || is_large(key)));
+        let oldest = unused.min_by_key(|(_, state)| state.lingers_until.unwrap_or(u64::MAX));
+        oldest.map(|(key, _)| Some(*key))
     }
 
     /// One more client has this key.
@@ -185,7 +212,14 @@ impl Keys {
     }
 }
 
+impl Asking {
+    /// Whether its address has not enough large keys without this one.
+    fn may_have(&self, key: &ConstraintKey) -> bool {
+        !is_large(key) || self.nearby.len() < MAX_LARGE_KEYS_PER_ADDRESS || self.nearby.contains(key)
+    }
+}
+
 /// Whether a key is one that hardly a pool wants. Of those that are not, there are few.
-fn is_large(key: &ConstraintKey) -> bool {
+pub(super) fn is_large(key: &ConstraintKey) -> bool {
     key.reserved_weight > MAX_USUAL_WEIGHT || key.sigops > MAX_USUAL_SIGOPS
 }

@@ -257,6 +257,9 @@ impl Provider {
             return Err(ProviderError::NotInOutput);
         }
         client.connection.give_back(&mut self.spare);
+        if n > 0 {
+            client.unread_since = None;
+        }
         self.close_if_flushed(id);
         self.sweep_later(now);
         if n > 0 {
@@ -346,6 +349,9 @@ impl Provider {
     pub fn next_event(&mut self) -> Option<Event> {
         if let Some(solution) = self.events.next_solution() {
             return Some(Event::SubmitBlock(solution));
+        }
+        if let Some(want) = self.events.next_want() {
+            return Some(want);
         }
         while let Some(connection) = self.events.next_in_front() {
             // It may have gone since, or the host has written without being told.

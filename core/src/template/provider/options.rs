@@ -39,8 +39,14 @@ pub struct ProviderOptions {
     /// Most templates to keep up to date at once, one for each distinct [`ConstraintKey`](super::super::ConstraintKey):
     /// each costs the node work. When so many are in use, a new client gets one of them that covers its constraints and
     /// reserves at most 40,000 weight units and 4,000 sigops more, or is refused. At most half of them are keys above 16,000
-    /// weight units or 400 sigops.
+    /// weight units or 400 sigops, and the clients of one address have at most two of those.
     pub max_keys: usize,
+    /// How many keys can come into use in a minute, each of which makes the node build a template: keys above 16,000 weight units
+    /// or 400 sigops, and as many others. Also so many at once after a quiet minute, or [`ProviderOptions::max_keys`] if that is
+    /// more. Beyond that a client gets a key in use that covers its constraints, as above, or is refused.
+    pub max_new_keys_per_minute: u32,
+    /// The same for the clients of one address.
+    pub max_new_keys_per_minute_per_address: u32,
     /// How long a key is kept up to date after its last client has gone, so that a client which comes back has a template at
     /// once. When another key is wanted, it goes earlier.
     pub key_linger_ms: u64,
@@ -63,8 +69,11 @@ pub struct ProviderOptions {
     /// How long a client may take from SetupConnection to CoinbaseOutputConstraints. The specification says "immediately"; a
     /// job declarator client cannot know them before its pool told it.
     pub constraints_timeout_ms: u64,
-    /// How long a client that is refused may take to read the reason.
+    /// How long a client that is refused may take to read the reason. One that has a template is also heard so long: what it
+    /// found counts.
     pub flush_timeout_ms: u64,
+    /// How long a client may take nothing of what waits for it. This is looked at every ten seconds.
+    pub stall_timeout_ms: u64,
     /// Bounds of each connection. [`Limits::max_output`] is what a slow client may cost before it is dropped; it must hold
     /// the transactions of a block.
     pub limits: Limits,
@@ -94,6 +103,8 @@ impl ProviderOptions {
             max_requests_per_second: 20,
             request_burst: 200,
             max_keys: 16,
+            max_new_keys_per_minute: 30,
+            max_new_keys_per_minute_per_address: 10,
             key_linger_ms: 60_000,
             max_constraints_per_tip: 32,
             max_reissued_ids: 4_096,
@@ -103,6 +114,7 @@ impl ProviderOptions {
             setup_timeout_ms: 60_000,
             constraints_timeout_ms: 600_000,
             flush_timeout_ms: 5_000,
+            stall_timeout_ms: 60_000,
             // Two answers with the transactions of the heaviest block.
             limits: Limits { max_output: 8 << 20, ..Limits::default() },
         }

@@ -1,10 +1,12 @@
 //! What the engine does about each request of a client.
 
+use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 
+use super::admission::Ticket;
 use super::client::{Phase, Request, SetupError};
 use super::events::{CloseReason, Event, SolutionRefusal};
-use super::keys::Choice;
+use super::keys::{Asking, Choice, is_large};
 use super::solution::solve;
 use super::{ConnectionId, NodeState, Provider};
 use crate::Time;
@@ -86,7 +88,7 @@ impl Provider {
         } = constraints;
         let Some(client) = self.clients.get_mut(&id) else { return };
         client.constraints = client.constraints.saturating_add(1);
-        let before = client.key();
+        let (before, ticket) = (client.key(), client.ticket);
         if client.constraints > self.options.max_constraints_per_tip {
             return self.close_after_flush(id, CloseReason::TooManyConstraints);
         }
@@ -94,9 +96,13 @@ impl Provider {
             let reason = CloseReason::ConstraintsTooLarge { max_additional_size };
             return self.close_after_flush(id, reason);
         };
-        let Some(Choice { key, instead_of }) = self.keys.choose(wanted, before, self.options.max_keys) else {
+        let nearby = if is_large(&wanted) { self.large_keys_near(id, ticket) } else { BTreeSet::new() };
+        let asking = Asking { wanted, leaves: before, nearby };
+        let may_add = |key: &ConstraintKey| self.admission.take_key(key, ticket, &self.options, now);
+        let Some(Choice { key, instead_of }) = self.keys.choose(&asking, self.options.max_keys, may_add) else {
             return self.close_after_flush(id, CloseReason::TooManyKeys);
         };
+        let Some(client) = self.clients.get_mut(&id) else { return };
         client.tip = None;
         client.change_key(before, key, &self.templates);
         self.set_phase(id, Phase::Serving { key });
@@ -110,6 +116,12 @@ impl Provider {
         }
         self.events.push(Event::ClientReady { connection: id, key });
         self.send_current(id, key, now);
+    }
+
+    /// The large keys of the other clients from the address of this one.
+    fn large_keys_near(&mut self, id: ConnectionId, ticket: Ticket) -> BTreeSet<ConstraintKey> {
+        let others = self.clients.iter_mut().filter(|(other, client)| *other != id && client.ticket.is_near(&ticket));
+        others.filter_map(|(_, client)| client.key()).filter(is_large).collect()
     }
 
     /// Sends the current template of its key to a client that has just come to it.

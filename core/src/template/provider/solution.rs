@@ -38,7 +38,9 @@ impl Solved {
             return false;
         }
         if self.0.len() >= REMEMBERED {
-            self.0.pop_front();
+            // Of one that the node has not answered, this is the only copy should the node come back.
+            let answered = self.0.iter().position(|found| found.unanswered.is_none());
+            self.0.remove(answered.unwrap_or(0));
         }
         let unanswered = Some(solution.clone());
         self.0.push_back(Found { block_hash, connection, template_id, unanswered, accepted: false });
