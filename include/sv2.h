@@ -2491,6 +2491,15 @@ typedef struct sv2_node_state {
      */
     uint32_t version;
     /**
+     * 1 if the node is on a test chain: any but the main chain. Certain when the state is SV2_NODE_READY, before that 0 may only mean
+     * that it is not known yet. A program that was told which chain to serve can refuse another one.
+     */
+    uint8_t is_test_chain;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[7];
+    /**
      * Why it is not ready: a sentence without its full stop, NUL-terminated. Empty if it is.
      */
     const char *reason;

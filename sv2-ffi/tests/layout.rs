@@ -97,7 +97,7 @@ fn structs_are_laid_out_as_c_sees_them() {
         sv2_tlv_kind { extension_type field_type reserved max_len }
         sv2_log { write user_data }
         sv2_node_options { struct_size socket_path fee_threshold_sat update_interval_ms call_timeout_ms log }
-        sv2_node_state { state version reason }
+        sv2_node_state { state version is_test_chain reserved reason }
         sv2_constraint_key { reserved_weight sigops reserved }
         sv2_template { struct_size node_handle version header_timestamp nbits prev_hash has_target kind reserved target coinbase_tx_version coinbase_tx_input_sequence coinbase_tx_locktime coinbase_tx_outputs_count coinbase_tx_value_remaining coinbase_prefix coinbase_tx_outputs merkle_path }
         sv2_node_template { key template_ }

@@ -354,6 +354,20 @@ fn a_node_in_initial_block_download_makes_no_templates() {
 }
 
 #[test]
+fn a_node_that_is_ready_has_said_whether_its_chain_is_a_test_chain() {
+    for (version, on_test_chain) in VERSIONS.into_iter().flat_map(|version| [(version, false), (version, true)]) {
+        let node = FakeNode::start("chain", version);
+        node.script(|script| script.is_test_chain = on_test_chain);
+        let mut host = Host::new(&node.socket);
+        let said = host.wait_for("the state", |event| match event {
+            Event::State { state: SV2_NODE_READY, is_test_chain, .. } => Some(*is_test_chain),
+            _ => None,
+        });
+        assert_eq!(said, on_test_chain, "version {version}");
+    }
+}
+
+#[test]
 fn the_client_is_freed_soon_whatever_the_node_does() {
     let node = FakeNode::start("freed", 32);
     node.script(|script| script.hangs_at = Some("createNewBlock"));

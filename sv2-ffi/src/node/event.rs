@@ -32,9 +32,15 @@ impl Lent {
     pub(super) fn event(&mut self, event: Event) -> Option<sv2_node_event> {
         use sv2_node_event_as as As;
         let (r#type, fields) = match event {
-            Event::State { state, version, reason } => {
+            Event::State { state, version, is_test_chain, reason } => {
                 self.text.set(reason);
-                let state = sv2_node_state { state, version, reason: self.text.as_ptr() };
+                let state = sv2_node_state {
+                    state,
+                    version,
+                    is_test_chain: is_test_chain.into(),
+                    reserved: [0; 7],
+                    reason: self.text.as_ptr(),
+                };
                 (SV2_NODE_EVENT_STATE, As { state })
             }
             Event::TipChanged { prev_hash } => {

@@ -26,7 +26,7 @@ pub(super) enum Command {
 
 /// What the host is told.
 pub(super) enum Event {
-    State { state: u32, version: u32, reason: String },
+    State { state: u32, version: u32, is_test_chain: bool, reason: String },
     TipChanged { prev_hash: Hash },
     TemplateReady { key: ConstraintKey, template: Template },
     Transactions { template_id: u64, transactions: Option<Arc<Transactions>> },

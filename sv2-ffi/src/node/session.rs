@@ -209,11 +209,12 @@ impl Session {
     /// Test chains need not be done: one without a block of the last day never is.
     async fn wait_until_synced(&self, worker: &Rc<Worker>) -> Result<(), CallError> {
         let version = self.mining.version();
+        worker.is_test_chain.set(self.call(self.mining.is_test_chain(&self.threads)).await?);
         while self.call(self.mining.tip(&self.threads)).await?.is_none() {
             worker.set_state(SV2_NODE_SYNCING, version, "the node has no chain yet".to_owned());
             self.reactor.sleep(SYNC_POLL).await;
         }
-        if self.call(self.mining.is_test_chain(&self.threads)).await? {
+        if worker.is_test_chain.get() {
             return Ok(());
         }
         while self.call(self.mining.is_initial_block_download(&self.threads)).await? {

@@ -54,6 +54,11 @@ pub struct sv2_node_state {
     pub state: u32,
     /// The version of the node's mining interface: 30, 31, or 32 for everything newer. 0 if it is not known.
     pub version: u32,
+    /// 1 if the node is on a test chain: any but the main chain. Certain when the state is SV2_NODE_READY, before that 0 may only mean
+    /// that it is not known yet. A program that was told which chain to serve can refuse another one.
+    pub is_test_chain: u8,
+    /// Zero.
+    pub reserved: [u8; 7],
     /// Why it is not ready: a sentence without its full stop, NUL-terminated. Empty if it is.
     pub reason: *const c_char,
 }

@@ -49,6 +49,8 @@ pub(super) struct Worker {
     queue: Arc<Queue>,
     /// What the host was last told: the state, the version and the reason.
     state: RefCell<Option<(u32, u32, String)>>,
+    /// Whether the node's chain is a test chain; false if that is not known.
+    pub(super) is_test_chain: Cell<bool>,
     /// What the host wants templates for.
     keys: RefCell<BTreeMap<ConstraintKey, Key>>,
     pub(super) templates: Templates,
@@ -82,6 +84,7 @@ pub(super) fn run(options: Settings, queue: Arc<Queue>) {
         reactor: reactor.clone(),
         queue: Arc::clone(&queue),
         state: RefCell::default(),
+        is_test_chain: Cell::new(false),
         keys: RefCell::default(),
         templates: Templates::default(),
         unsubmitted: RefCell::default(),
@@ -196,7 +199,7 @@ impl Worker {
     pub(super) fn set_state(&self, state: u32, version: u32, reason: String) {
         let new = Some((state, version, reason.clone()));
         if self.state.replace(new.clone()) != new {
-            self.push(Event::State { state, version, reason });
+            self.push(Event::State { state, version, is_test_chain: self.is_test_chain.get(), reason });
         }
     }
 
@@ -215,6 +218,7 @@ impl Worker {
             for key in self.keys.borrow_mut().values_mut() {
                 *key = Key::default();
             }
+            self.is_test_chain.set(false);
             self.set_state(SV2_NODE_DOWN, 0, ended.why);
             self.rescue_solutions();
             if ended.was_ready {

@@ -18,7 +18,7 @@ pub const WIDE_KEY: sv2_constraint_key = sv2_constraint_key { reserved_weight: 8
 /// An event, with what it pointed to.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    State { state: u32, version: u32, reason: String },
+    State { state: u32, version: u32, is_test_chain: bool, reason: String },
     Tip(Hash),
     Template(Template),
     Transactions { template_id: u64, transactions: Option<Vec<Vec<u8>>> },
@@ -124,7 +124,7 @@ impl Host {
 
     pub fn wait_for_state(&mut self, wanted: u32) -> (u32, String) {
         self.wait_for("the state", |event| match event {
-            Event::State { state, version, reason } if *state == wanted => Some((*version, reason.clone())),
+            Event::State { state, version, reason, .. } if *state == wanted => Some((*version, reason.clone())),
             _ => None,
         })
     }
@@ -226,7 +226,12 @@ unsafe fn own(event: &sv2_node_event) -> Event {
         match event.r#type {
             SV2_NODE_EVENT_STATE => {
                 let state = event.r#as.state;
-                Event::State { state: state.state, version: state.version, reason: text(state.reason) }
+                Event::State {
+                    state: state.state,
+                    version: state.version,
+                    is_test_chain: state.is_test_chain != 0,
+                    reason: text(state.reason),
+                }
             }
             SV2_NODE_EVENT_TIP_CHANGED => Event::Tip(event.r#as.tip_changed.bytes),
             SV2_NODE_EVENT_TEMPLATE_READY => {
