@@ -502,8 +502,8 @@
 #define SV2_TEMPLATE_EVENT_TEMPLATE_EXPIRED 4
 
 /**
- * Somebody wants the transactions of a template: answer with sv2_template_provider_transactions_ready, now or later. See
- * `as.want_transactions`.
+ * Somebody wants the transactions of a template: answer with sv2_template_provider_transactions_ready, now or later. Asked once
+ * for each template, by the template_id that sv2_template_provider_template_ready gave. See `as.want_transactions`.
  */
 #define SV2_TEMPLATE_EVENT_WANT_TRANSACTIONS 5
 
@@ -4839,7 +4839,8 @@ sv2_status sv2_template_provider_template_ready(struct sv2_template_provider *pr
  * The node has another tip, whose hash is `*prev_hash`: templates on the old one begin to expire, and new ones are asked for.
  *
  * A host that calls this must do so for every tip, before it hands over templates on it: a template on another block is then
- * SV2_STALE. For a host that never does, the first template on a new tip has the same effect.
+ * SV2_STALE. For a host that never does, the first template on a new tip has the same effect; one on a lower block, or on a former
+ * tip of the same height, is SV2_STALE until template_lifetime_ms after the last change, and is to be offered again then.
  *
  * # Safety
  * `provider` is live, `prev_hash` is readable.

@@ -397,6 +397,52 @@ fn a_hundred_slow_clients_cost_one_copy_of_the_transactions_and_a_piece_each() {
     world.expect_transactions(CLIENTS, id, &[&transaction]);
 }
 
+#[test]
+fn clients_that_know_a_template_by_ids_of_their_own_share_its_transactions_all_the_same() {
+    const CLIENTS: u64 = 50;
+    const PIECE: usize = 6 + 65_519;
+    let mut world = World::new();
+    for client in 0..CLIENTS {
+        world.join(client);
+    }
+    let first = world.offer(&template(1, 5_000));
+    let ids: Vec<u64> = (0..CLIENTS)
+        .map(|client| {
+            // The first time it gets what the one before got, the second time an id of its own.
+            world.constrain(client, 1_000, 0);
+            world.take(client);
+            world.constrain(client, 1_000, 0);
+            first_template_id(&world.take(client))
+        })
+        .collect();
+    assert_eq!(ids, (first + 2..).take(CLIENTS as usize).collect::<Vec<u64>>());
+    world.take_events();
+    let transaction = vec![7; 1_200_000];
+    let before = held();
+    world.stalled.extend(0..CLIENTS);
+    for (client, id) in (0..).zip(&ids) {
+        world.request_transactions(client, *id);
+    }
+    let wanted = Event::WantTransactions { template_id: first, node_handle: 1 << 32 | 5_000 };
+    assert_eq!(world.take_events(), [wanted], "the node is asked once");
+    world.transactions(first, Some(&[&transaction]));
+    for client in 0..CLIENTS {
+        assert_eq!(world.provider.output(client).len(), PIECE);
+    }
+    let cost = held() - before;
+    let expected = transaction.len() + CLIENTS as usize * PIECE;
+    assert!(cost.abs_diff(expected) < 100 * 1_000, "{cost} bytes where {expected} are expected");
+    // Each is answered by the id that it asked for.
+    for (client, id) in (0..).zip(&ids) {
+        world.write(client);
+        world.expect_transactions(client, *id, &[&transaction]);
+    }
+    world.stalled.clear();
+    world.request_transactions(0, first);
+    world.expect_transactions(0, first, &[&transaction]);
+    assert_eq!(world.take_events(), []);
+}
+
 // ---------------------------------------------------------------------------------------------------------------- keys
 
 #[test]

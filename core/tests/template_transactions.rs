@@ -4,7 +4,7 @@ mod template_world;
 
 use sv2_core::connection::Limits;
 use sv2_core::message::Message;
-use sv2_core::template::{CloseReason, ConstraintKey, Event, NodeState, ProviderError};
+use sv2_core::template::{CloseReason, ConstraintKey, Event, NodeState, ProviderError, Template, TemplateKind};
 
 use template_world::{World, template, tip_hash};
 
@@ -140,6 +140,56 @@ fn a_template_that_the_node_has_lost_is_not_found_or_stale() {
     world.tip(tip_hash(2));
     world.request_transactions(2, id);
     world.expect_no_transactions(2, id, "stale-template-id");
+}
+
+#[test]
+fn what_the_node_did_not_have_is_asked_for_again_when_it_was_away_and_is_back() {
+    let (mut world, id) = world_with(1);
+    world.request_transactions(1, id);
+    world.transactions(id, None);
+    world.expect_no_transactions(1, id, "template-id-not-found");
+    for state in [NodeState::Down, NodeState::Ready] {
+        world.provider.node_state(state, world.now);
+    }
+    world.run();
+    world.take_events();
+    world.request_transactions(1, id);
+    assert_eq!(world.take_events(), [wanted(id, 5_000)]);
+    world.transactions(id, Some(&TRANSACTIONS));
+    world.expect_transactions(1, id, &TRANSACTIONS);
+}
+
+#[test]
+fn over_noise_too_an_answer_begins_with_the_id_that_was_asked_for() {
+    let mut world = World::over_noise();
+    world.join(1);
+    let first = world.offer(&template(1, 5_000));
+    world.constrain(1, 1_000, 0);
+    world.take(1);
+    let transaction = [9; 100_000];
+    world.request_transactions(1, first + 1);
+    world.transactions(first, Some(&[&transaction]));
+    world.expect_transactions(1, first + 1, &[&transaction]);
+    world.request_transactions(1, first);
+    world.expect_transactions(1, first, &[&transaction]);
+}
+
+#[test]
+fn a_template_that_clients_know_by_another_id_only_is_answered_by_the_id_of_the_host() {
+    let mut world = World::new();
+    world.join(1);
+    world.offer(&template(1, 5_000));
+    // Not worth an update; whoever comes again gets it under an id that is its second, and the first was never sent.
+    let unsent = world.offer(&template(1, 5_001));
+    let ahead = Template { kind: TemplateKind::NextHeight, ..template(2, 5_000) };
+    world.offer(&ahead);
+    world.constrain(1, 1_000, 0);
+    world.take(1);
+    world.take_events();
+    world.request_transactions(1, unsent + 2);
+    assert_eq!(world.take_events(), [wanted(unsent, 5_001)]);
+    world.transactions(unsent, Some(&TRANSACTIONS));
+    world.expect_transactions(1, unsent + 2, &TRANSACTIONS);
 }
 
 #[test]

@@ -33,7 +33,7 @@ use crate::{Random, Time};
 
 use input::Input;
 pub use limits::{Limits, Role};
-use output::Output;
+use output::{OWN_LEN, Output};
 use session::{Session, Step};
 
 /// One peer.
@@ -299,12 +299,22 @@ impl Connection {
     /// Queues a whole plaintext frame, as [`crate::frame::encode`] writes it, that may be shared with other connections. It
     /// is sealed piece by piece when [`Connection::output`] is asked for, so that a slow peer costs no more than a piece.
     pub fn send_shared(&mut self, frame: Arc<[u8]>) -> Result<(), SendError> {
+        self.push_shared(frame, None)
+    }
+
+    /// As [`Connection::send_shared`], for a frame that is the same for all but the id with which its payload begins: what
+    /// is sent to this peer begins with `id`.
+    pub(crate) fn send_shared_as(&mut self, frame: Arc<[u8]>, id: [u8; OWN_LEN]) -> Result<(), SendError> {
+        self.push_shared(frame, Some(id))
+    }
+
+    fn push_shared(&mut self, frame: Arc<[u8]>, own: Option<[u8; OWN_LEN]>) -> Result<(), SendError> {
         let Some((whole, [])) = Frame::split(&frame) else {
             return Err(SendError::Frame(FrameError::NotAFrame));
         };
         self.may_send(frame.len())?;
         self.session.note_sent(&whole);
-        self.output.push_shared(frame);
+        self.output.push_shared(frame, own);
         Ok(())
     }
 

@@ -36,8 +36,13 @@ enum Cipher {
 /// A whole plaintext frame, of which the first bytes are already sealed.
 struct Queued {
     frame: Arc<[u8]>,
+    /// What the payload begins with for this peer, instead of what the frame says.
+    own: Option<[u8; OWN_LEN]>,
     done: usize,
 }
+
+/// How many bytes of a shared frame's payload can be other ones for each peer: an id.
+pub(super) const OWN_LEN: usize = 8;
 
 impl Output {
     /// Frames go out as they are.
@@ -55,9 +60,9 @@ impl Output {
         self.ready.extend_from_slice(bytes);
     }
 
-    pub(super) fn push_shared(&mut self, frame: Arc<[u8]>) {
+    pub(super) fn push_shared(&mut self, frame: Arc<[u8]>, own: Option<[u8; OWN_LEN]>) {
         self.queued_len += frame.len();
-        self.queue.push_back(Queued { frame, done: 0 });
+        self.queue.push_back(Queued { frame, own, done: 0 });
     }
 
     /// A frame whose payload `write` fills; if it says false, nothing is sent.
@@ -103,7 +108,7 @@ impl Output {
         frame.resize(HEADER_LEN + header.payload_len, 0);
         let written = write(frame.get_mut(HEADER_LEN..).unwrap_or_default());
         if written {
-            self.push_shared(frame.into());
+            self.push_shared(frame.into(), None);
         }
         written
     }
@@ -133,6 +138,7 @@ impl Output {
                 break;
             }
             self.ready.extend_from_slice(piece);
+            first.write_own(self.ready.get_mut(start..).unwrap_or_default());
             if let Some(sealer) = &mut sealer {
                 match sealer.seal(self.ready.get_mut(start..).unwrap_or_default()) {
                     Ok(mac) => self.ready.extend_from_slice(&mac),
@@ -227,6 +233,15 @@ impl Queued {
     fn piece(&self) -> &[u8] {
         let end = if self.done == 0 { HEADER_LEN } else { self.done + MAX_PLAINTEXT_LEN };
         self.frame.get(self.done..end.min(self.frame.len())).unwrap_or_default()
+    }
+
+    /// Puts what is this peer's own into a copy of [`Queued::piece`].
+    fn write_own(&self, piece: &mut [u8]) {
+        if let (Some(own), Some(start)) = (&self.own, piece.first_chunk_mut()) {
+            if self.done == HEADER_LEN {
+                *start = *own;
+            }
+        }
     }
 
     /// Bytes on the wire of what is left of it.

@@ -18,8 +18,8 @@ pub const SV2_TEMPLATE_EVENT_DROP_TEMPLATE: u32 = 3;
 /// A template is no longer needed: free what belongs to its handle. Its template_id is the one that
 /// sv2_template_provider_template_ready gave; a client may have known it by others. See `as.template_expired`.
 pub const SV2_TEMPLATE_EVENT_TEMPLATE_EXPIRED: u32 = 4;
-/// Somebody wants the transactions of a template: answer with sv2_template_provider_transactions_ready, now or later. See
-/// `as.want_transactions`.
+/// Somebody wants the transactions of a template: answer with sv2_template_provider_transactions_ready, now or later. Asked once
+/// for each template, by the template_id that sv2_template_provider_template_ready gave. See `as.want_transactions`.
 pub const SV2_TEMPLATE_EVENT_WANT_TRANSACTIONS: u32 = 5;
 /// There are bytes in sv2_template_provider_output for this connection: write them, once, and say so with
 /// sv2_template_provider_sent; if that leaves more, the event comes again, behind those of others. So long answers take turns, and a

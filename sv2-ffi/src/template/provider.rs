@@ -209,7 +209,8 @@ pub unsafe extern "C" fn sv2_template_provider_template_ready(
 /// The node has another tip, whose hash is `*prev_hash`: templates on the old one begin to expire, and new ones are asked for.
 ///
 /// A host that calls this must do so for every tip, before it hands over templates on it: a template on another block is then
-/// SV2_STALE. For a host that never does, the first template on a new tip has the same effect.
+/// SV2_STALE. For a host that never does, the first template on a new tip has the same effect; one on a lower block, or on a former
+/// tip of the same height, is SV2_STALE until template_lifetime_ms after the last change, and is to be offered again then.
 ///
 /// # Safety
 /// `provider` is live, `prev_hash` is readable.

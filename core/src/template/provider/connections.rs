@@ -65,7 +65,7 @@ impl Provider {
         client.pending_requests = 0;
         client.deferred.clear();
         self.set_phase(id, Phase::Closing { deadline, reason });
-        self.templates.forget_client(id);
+        self.templates.answers.forget_client(id);
         self.leave_key(key);
         self.list_deadline(id);
     }
@@ -97,7 +97,7 @@ impl Provider {
             self.deadlines.remove(&(deadline, id));
         }
         if client.pending_requests > 0 {
-            self.templates.forget_client(id);
+            self.templates.answers.forget_client(id);
         }
         self.leave_key(client.key());
         Some(client)

@@ -7,7 +7,7 @@ use super::client::Client;
 use super::connections::announce_template;
 use super::events::Event;
 use super::keys::{Announced, Current};
-use super::templates::{Stored, Transactions};
+use super::templates::Stored;
 use super::work::Work;
 use super::{NodeState, Provider};
 use crate::Time;
@@ -135,16 +135,14 @@ impl Provider {
 
     /// The last that is done about a template.
     pub(super) fn retire(&mut self, template_id: u64, stored: Stored) {
-        if let Transactions::Asked { waiting, .. } = &stored.transactions {
-            for id in waiting {
-                self.refuse_waiting(*id, template_id, error_code::STALE_TEMPLATE_ID);
-            }
-        }
         if let Some(state) = self.keys.get_mut(&stored.key).filter(|_| !stored.work.is_active) {
             state.next.take_if(|next| next.id == template_id);
         }
         // The same template may have been issued a second time, for a client that came to the key later.
         if Arc::strong_count(&stored.work) == 1 {
+            for (id, template_id) in self.templates.answers.remove(stored.first_id) {
+                self.refuse_waiting(id, template_id, error_code::STALE_TEMPLATE_ID);
+            }
             let node_handle = stored.work.template.node_handle;
             self.events.push(Event::TemplateExpired { node_handle, template_id: stored.first_id });
         }

@@ -37,14 +37,15 @@ pub enum Event {
     TemplateExpired {
         /// The host's name for it.
         node_handle: u64,
-        /// What [`Provider::template_ready`](super::Provider::template_ready) returned for it. In [`Event::SubmitBlock`] and
-        /// [`Event::WantTransactions`] it may have another id, the one the client used; its handle is the same everywhere.
+        /// What [`Provider::template_ready`](super::Provider::template_ready) returned for it. In [`Event::SubmitBlock`] it may
+        /// have another id, the one the client used; its handle is the same everywhere.
         template_id: u64,
     },
     /// Somebody wants the transactions of a template: answer with
-    /// [`Provider::transactions_ready`](super::Provider::transactions_ready). Nobody else is held up meanwhile.
+    /// [`Provider::transactions_ready`](super::Provider::transactions_ready). Nobody else is held up meanwhile. It is asked once
+    /// for each template, whatever ids clients know that by.
     WantTransactions {
-        /// To be given back with the answer: the id that the client used, see [`Event::TemplateExpired`].
+        /// To be given back with the answer: what [`Provider::template_ready`](super::Provider::template_ready) returned.
         template_id: u64,
         /// The host's name for the template.
         node_handle: u64,

@@ -1,6 +1,7 @@
 //! The provider's side of the Template Distribution Protocol: see [`Provider`].
 
 mod admission;
+mod answers;
 mod client;
 mod clients;
 mod connections;
@@ -336,7 +337,7 @@ impl Provider {
     pub fn next_deadline(&self) -> Option<u64> {
         let client = self.deadlines.first().map(|(deadline, _)| *deadline);
         let update = self.keys.iter().filter_map(|(_, key)| key.update_due_at(&self.options)).min();
-        let templates = [self.templates.next_expiry(), self.templates.next_timeout()];
+        let templates = [self.templates.next_expiry(), self.templates.answers.next_timeout()];
         let all = [client, update, self.keys.next_unused(), self.sweep_at].into_iter().chain(templates);
         // Written so that no comparison looks at what stands behind a None, of which valgrind would complain.
         Some(all.map(|at| at.unwrap_or(u64::MAX)).fold(u64::MAX, u64::min)).filter(|at| *at != u64::MAX)

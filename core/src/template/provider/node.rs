@@ -2,7 +2,6 @@
 
 use super::Provider;
 use super::events::Event;
-use super::templates::Transactions;
 use crate::Time;
 use crate::bitcoin::Hash;
 
@@ -59,11 +58,9 @@ impl Provider {
             (state.asked, state.renew) = (true, true);
             self.events.push(Event::WantTemplate { key: *key });
         }
-        for (template_id, stored) in self.templates.iter() {
-            if matches!(stored.transactions, Transactions::Asked { .. }) {
-                let node_handle = stored.work.template.node_handle;
-                self.events.push(Event::WantTransactions { template_id, node_handle });
-            }
+        self.templates.answers.hope_again();
+        for (template_id, node_handle) in self.templates.answers.asked() {
+            self.events.push(Event::WantTransactions { template_id, node_handle });
         }
     }
 

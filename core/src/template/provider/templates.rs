@@ -1,11 +1,9 @@
 //! The templates that were given out, and how long they live: until some time after their tip is gone.
 
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
-use alloc::vec;
-use alloc::vec::Vec;
 
-use super::ConnectionId;
+use super::answers::Answers;
 use super::work::{Frames, Work};
 use crate::Time;
 use crate::bitcoin::Hash;
@@ -24,22 +22,6 @@ pub(super) struct Stored {
     pub(super) first_id: u64,
     /// Whether any client was sent it.
     pub(super) handed_out: bool,
-    pub(super) transactions: Transactions,
-}
-
-/// What is known of a template's transactions.
-#[derive(Debug)]
-pub(super) enum Transactions {
-    Unasked,
-    /// The host was asked; these clients wait, until the deadline, in monotonic milliseconds.
-    Asked {
-        waiting: Vec<ConnectionId>,
-        deadline: u64,
-    },
-    /// RequestTransactionData.Success.
-    Ready(Arc<[u8]>),
-    /// The host does not have them any more.
-    Unavailable,
 }
 
 /// A tip that is gone, and until when, this millisecond included, the templates on it are served.
@@ -66,11 +48,8 @@ pub(super) struct Templates {
     gone: VecDeque<GoneTip>,
     /// Until when after the last change of tip a template may be one that was overtaken by it.
     settled_at: u64,
-    /// The templates whose transactions are kept, from the one that has them longest, and how many bytes these are.
-    kept: VecDeque<u64>,
-    kept_len: usize,
-    /// The templates whose transactions the host was asked for, by deadline.
-    asked: BTreeSet<(u64, u64)>,
+    /// Their transactions.
+    pub(super) answers: Answers,
 }
 
 /// The ids that were issued: all from the first, up to the next.
@@ -174,9 +153,12 @@ impl Templates {
     ) -> Result<(u64, Frames), FrameError> {
         let id = self.take_id(now);
         let frames = Frames::new(id, &work)?;
-        self.aliases += usize::from(first_id.is_some());
-        let (first_id, transactions) = (first_id.unwrap_or(id), Transactions::Unasked);
-        self.stored.insert(id, Stored { work, key, first_id, handed_out: false, transactions });
+        match first_id {
+            Some(_) => self.aliases += 1,
+            None => self.answers.add(id),
+        }
+        let first_id = first_id.unwrap_or(id);
+        self.stored.insert(id, Stored { work, key, first_id, handed_out: false });
         Ok((id, frames))
     }
 
@@ -196,10 +178,6 @@ impl Templates {
         self.stored.get(&id)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &Stored)> {
-        self.stored.iter().map(|(id, stored)| (*id, stored))
-    }
-
     pub(super) fn mark_handed_out(&mut self, id: u64) {
         if let Some(stored) = self.stored.get_mut(&id) {
             stored.handed_out = true;
@@ -210,16 +188,6 @@ impl Templates {
         let stored = self.stored.remove(&id)?;
         if stored.first_id != id {
             self.aliases = self.aliases.saturating_sub(1);
-        }
-        match &stored.transactions {
-            Transactions::Ready(frame) => {
-                self.kept_len = self.kept_len.saturating_sub(frame.len());
-                self.kept.retain(|kept| *kept != id);
-            }
-            Transactions::Asked { deadline, .. } => {
-                self.asked.remove(&(*deadline, id));
-            }
-            Transactions::Unasked | Transactions::Unavailable => {}
         }
         Some(stored)
     }
@@ -246,66 +214,6 @@ impl Templates {
             match self.stored.iter().find(|(_, stored)| stored.work.tip.prev_hash == prev_hash) {
                 Some((&id, _)) => return self.remove(id).map(|stored| (id, stored)),
                 None => tip.expired = true,
-            }
-        }
-    }
-
-    /// A client waits for the transactions of a template. If it is the first, gives the host's name for the template: it must
-    /// be asked.
-    pub(super) fn await_transactions(&mut self, id: u64, client: ConnectionId, deadline: u64) -> Option<u64> {
-        let stored = self.stored.get_mut(&id)?;
-        if let Transactions::Asked { waiting, .. } = &mut stored.transactions {
-            waiting.push(client);
-            return None;
-        }
-        stored.transactions = Transactions::Asked { waiting: vec![client], deadline };
-        self.asked.insert((deadline, id));
-        Some(stored.work.template.node_handle)
-    }
-
-    /// Those who wait for the transactions of a template, and what is known of these from now on.
-    pub(super) fn take_waiting(&mut self, id: u64, known: Transactions) -> Vec<ConnectionId> {
-        let Some(stored) = self.stored.get_mut(&id) else { return Vec::new() };
-        match core::mem::replace(&mut stored.transactions, known) {
-            Transactions::Asked { waiting, deadline } => {
-                self.asked.remove(&(deadline, id));
-                waiting
-            }
-            _ => Vec::new(),
-        }
-    }
-
-    /// When the next transactions should have come, in monotonic milliseconds.
-    pub(super) fn next_timeout(&self) -> Option<u64> {
-        self.asked.first().map(|(deadline, _)| *deadline)
-    }
-
-    /// A template whose transactions should have come.
-    pub(super) fn next_overdue(&self, now: Time) -> Option<u64> {
-        self.asked.first().filter(|(deadline, _)| *deadline <= now.monotonic_ms).map(|(_, id)| *id)
-    }
-
-    /// A client is gone: it waits for nothing.
-    pub(super) fn forget_client(&mut self, id: ConnectionId) {
-        for (_, template_id) in &self.asked {
-            let Some(stored) = self.stored.get_mut(template_id) else { continue };
-            if let Transactions::Asked { waiting, .. } = &mut stored.transactions {
-                waiting.retain(|waiting| *waiting != id);
-            }
-        }
-    }
-
-    /// Keeps the transactions of a template for those who ask later, and forgets those kept longest beyond `max_len` bytes.
-    pub(super) fn keep_transactions(&mut self, id: u64, frame: &Arc<[u8]>, max_len: usize) {
-        let Some(stored) = self.stored.get_mut(&id) else { return };
-        stored.transactions = Transactions::Ready(Arc::clone(frame));
-        self.kept.push_back(id);
-        self.kept_len = self.kept_len.saturating_add(frame.len());
-        while self.kept_len > max_len {
-            let Some(oldest) = self.kept.pop_front() else { break };
-            let Some(stored) = self.stored.get_mut(&oldest) else { continue };
-            if let Transactions::Ready(frame) = core::mem::replace(&mut stored.transactions, Transactions::Unasked) {
-                self.kept_len = self.kept_len.saturating_sub(frame.len());
             }
         }
     }

@@ -3,8 +3,8 @@
 
 use alloc::sync::Arc;
 
+use super::answers::Transactions;
 use super::events::{CloseReason, Event};
-use super::templates::Transactions;
 use super::work::transactions_frame;
 use super::{ConnectionId, NodeState, Provider, ProviderError};
 use crate::Time;
@@ -22,40 +22,36 @@ impl Provider {
         let known = self.templates.get(template_id).filter(|stored| stored.handed_out);
         if let Some(stored) = known.filter(|stored| client.was_sent(&stored.key, template_id)) {
             let is_busy = client.connection.output_len() >= BUSY_LEN;
-            match &stored.transactions {
-                Transactions::Ready(frame) if !is_busy => {
-                    let sent = client.connection.send_shared(Arc::clone(frame));
+            let (first_id, node_handle) = (stored.first_id, stored.work.template.node_handle);
+            match self.templates.answers.get(first_id) {
+                Some(Transactions::Ready(frame)) if !is_busy => {
+                    let sent = client.connection.send_shared_as(Arc::clone(frame), template_id.to_le_bytes());
                     self.after_send(id, sent);
                 }
-                Transactions::Unavailable => {
+                Some(Transactions::Unavailable) | None => {
                     let code = self.why_unavailable(template_id);
                     self.refuse_transactions(id, template_id, code);
                 }
                 _ if client.pending_requests >= self.options.max_pending_requests => {
                     self.close_after_flush(id, CloseReason::TooManyRequests);
                 }
-                Transactions::Ready(_) => {
+                Some(Transactions::Ready(_)) => {
                     client.pending_requests += 1;
                     client.deferred.push_back(template_id);
                 }
-                Transactions::Asked { .. } | Transactions::Unasked => {
+                Some(Transactions::Asked { .. } | Transactions::Unasked) => {
                     client.pending_requests += 1;
-                    self.ask_for_transactions(id, template_id, now);
+                    let deadline = now.monotonic_ms.saturating_add(self.options.transactions_timeout_ms);
+                    let is_first = self.templates.answers.wait(first_id, node_handle, (id, template_id), deadline);
+                    if is_first && self.node == NodeState::Ready {
+                        self.events.push(Event::WantTransactions { template_id: first_id, node_handle });
+                    }
                 }
             }
         } else {
             let code =
                 if known.is_some() { error_code::TEMPLATE_ID_NOT_FOUND } else { self.why_unavailable(template_id) };
             self.refuse_transactions(id, template_id, code);
-        }
-    }
-
-    fn ask_for_transactions(&mut self, id: ConnectionId, template_id: u64, now: Time) {
-        let deadline = now.monotonic_ms.saturating_add(self.options.transactions_timeout_ms);
-        if let Some(node_handle) = self.templates.await_transactions(template_id, id, deadline) {
-            if self.node == NodeState::Ready {
-                self.events.push(Event::WantTransactions { template_id, node_handle });
-            }
         }
     }
 
@@ -73,33 +69,38 @@ impl Provider {
         now: Time,
     ) -> Result<(), ProviderError> {
         self.expire_templates(now);
-        match self.templates.get(template_id).map(|stored| &stored.transactions) {
+        let first_id = self.templates.get(template_id).map_or(template_id, |stored| stored.first_id);
+        match self.templates.answers.get(first_id) {
             Some(Transactions::Asked { .. } | Transactions::Unasked) => {}
             _ => return Ok(()),
         }
-        let frame = transactions.map(|transactions| transactions_frame(template_id, transactions)).transpose();
-        let waiting = self.templates.take_waiting(template_id, Transactions::Unavailable);
-        if let Ok(Some(frame)) = &frame {
-            self.templates.keep_transactions(template_id, frame, self.options.transaction_cache_len);
-        }
-        let error_code = self.why_unavailable(template_id);
-        for id in waiting {
-            let Some(client) = self.clients.get_mut(&id).filter(|client| !client.is_closing()) else { continue };
+        let frame = transactions.map(|transactions| transactions_frame(first_id, transactions)).transpose();
+        let waiting = match &frame {
+            Ok(Some(frame)) => self.templates.answers.keep(first_id, frame, self.options.transaction_cache_len),
+            _ => self.templates.answers.replace(first_id, Transactions::Unavailable),
+        };
+        for (id, template_id) in waiting {
             match &frame {
-                Ok(Some(_)) if client.connection.output_len() >= BUSY_LEN => client.deferred.push_back(template_id),
-                Ok(Some(frame)) => {
-                    client.pending_requests = client.pending_requests.saturating_sub(1);
-                    let sent = client.connection.send_shared(Arc::clone(frame));
-                    self.after_send(id, sent);
-                }
+                Ok(Some(frame)) => self.answer_waiting(id, template_id, frame),
                 _ => {
-                    client.pending_requests = client.pending_requests.saturating_sub(1);
-                    self.refuse_transactions(id, template_id, error_code);
+                    let error_code = self.why_unavailable(template_id);
+                    self.refuse_waiting(id, template_id, error_code);
                 }
             }
             self.close_if_flushed(id);
         }
         frame.map(|_| ()).map_err(ProviderError::Transactions)
+    }
+
+    /// A client that waits gets its answer, or if it has not read what it was sent before, waits until it has.
+    fn answer_waiting(&mut self, id: ConnectionId, template_id: u64, frame: &Arc<[u8]>) {
+        let Some(client) = self.clients.get_mut(&id).filter(|client| !client.is_closing()) else { return };
+        if client.connection.output_len() >= BUSY_LEN {
+            return client.deferred.push_back(template_id);
+        }
+        client.pending_requests = client.pending_requests.saturating_sub(1);
+        let sent = client.connection.send_shared_as(Arc::clone(frame), template_id.to_le_bytes());
+        self.after_send(id, sent);
     }
 
     /// A client has read: if little is left of what it was sent, its requests go on.
@@ -116,11 +117,11 @@ impl Provider {
 
     /// Nobody waits for ever: what the node did not answer in time is refused. If it is asked for again, so is the node.
     pub(super) fn give_up_transactions(&mut self, now: Time) {
-        while let Some(template_id) = self.templates.next_overdue(now) {
-            let text = format_args!("the node did not give the transactions of template {template_id} in time");
+        while let Some(first_id) = self.templates.answers.next_overdue(now) {
+            let text = format_args!("the node did not give the transactions of template {first_id} in time");
             self.events.log(Level::Warning, text);
-            let error_code = self.why_unavailable(template_id);
-            for id in self.templates.take_waiting(template_id, Transactions::Unasked) {
+            for (id, template_id) in self.templates.answers.replace(first_id, Transactions::Unasked) {
+                let error_code = self.why_unavailable(template_id);
                 self.refuse_waiting(id, template_id, error_code);
             }
         }
