@@ -3015,7 +3015,7 @@ typedef struct sv2_template_client_options {
     uint64_t setup_timeout_ms;
     /**
      * How long it may take from CoinbaseOutputConstraints, or from a tip without a template, to a template that can be mined
-     * on, in milliseconds: 60,000.
+     * on, in milliseconds: 60,000. Constraints that are changed while there is one over this connection have no such deadline.
      */
     uint64_t template_timeout_ms;
     /**
@@ -4513,7 +4513,7 @@ SV2_API sv2_status sv2_template_client_sent(struct sv2_template_client *client, 
 /**
  * What templates must leave free (spec 7.1): so many serialized bytes of coinbase outputs with at most so many sigops. At any time;
  * the provider is told once it is set up, and again after each change. Templates that are there already were made for what was
- * said before.
+ * said before, and so may be those that are on their way.
  *
  * Returns SV2_ERROR_ARGUMENT if that is more than a block.
  *

@@ -423,6 +423,27 @@ fn a_provider_without_a_template_is_closed_at_its_deadline() {
     assert_eq!(host.closed, []);
 }
 
+#[test]
+fn a_provider_that_serves_need_not_answer_changed_constraints_at_once() {
+    let mut host = Host::set_up();
+    host.serve(1, 1);
+    host.client.set_constraints(2_000, 0, host.now).unwrap();
+    host.drain();
+    assert_eq!(host.take_written().len(), 1);
+    host.tick_after(1_000_000);
+    assert_eq!(host.closed, []);
+    assert!(host.client.is_serving());
+
+    // What is there from an earlier connection does not count.
+    host.lose();
+    host.connect();
+    host.accept();
+    assert!(host.client.active_template().is_some());
+    host.client.set_constraints(3_000, 0, host.now).unwrap();
+    host.tick_after(60_000);
+    assert_eq!(host.closed, [CloseReason::NoTemplate]);
+}
+
 // -------------------------------------------------------------------------------------------------------- transactions
 
 #[test]

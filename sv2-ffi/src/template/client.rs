@@ -149,7 +149,7 @@ pub unsafe extern "C" fn sv2_template_client_sent(
 
 /// What templates must leave free (spec 7.1): so many serialized bytes of coinbase outputs with at most so many sigops. At any time;
 /// the provider is told once it is set up, and again after each change. Templates that are there already were made for what was
-/// said before.
+/// said before, and so may be those that are on their way.
 ///
 /// Returns SV2_ERROR_ARGUMENT if that is more than a block.
 ///

@@ -48,7 +48,7 @@ pub struct sv2_template_client_options {
     /// How long the provider may take from _connect to SetupConnection.Success, in milliseconds: 30,000.
     pub setup_timeout_ms: u64,
     /// How long it may take from CoinbaseOutputConstraints, or from a tip without a template, to a template that can be mined
-    /// on, in milliseconds: 60,000.
+    /// on, in milliseconds: 60,000. Constraints that are changed while there is one over this connection have no such deadline.
     pub template_timeout_ms: u64,
     /// How long it may take to answer RequestTransactionData, in milliseconds: 30,000.
     pub transactions_timeout_ms: u64,

@@ -160,7 +160,7 @@ impl TemplateClient {
     }
 
     fn send_waiting(&mut self) -> Result<(), SendError> {
-        let Some(Link { connection, phase, constraints, template_deadline, .. }) = &mut self.link else {
+        let Some(Link { connection, phase, constraints, template_deadline, has_tip, .. }) = &mut self.link else {
             return Ok(());
         };
         let now_ms = self.now.monotonic_ms;
@@ -177,7 +177,9 @@ impl TemplateClient {
         if let Some(wanted) = self.options.constraints.filter(|wanted| Some(*wanted) != *constraints) {
             connection.send(&wanted)?;
             *constraints = Some(wanted);
-            *template_deadline = Some(now_ms.saturating_add(self.options.template_timeout_ms));
+            // Only of the first is it said that the server MUST reply immediately (spec 7): who is serving may take its time.
+            let is_served = *has_tip && self.store.active().is_some();
+            *template_deadline = (!is_served).then(|| now_ms.saturating_add(self.options.template_timeout_ms));
         }
         while let Some(solution) = self.solutions.next_waiting() {
             connection.send(&solution.message())?;

@@ -231,7 +231,7 @@ impl TemplateClient {
 
     /// What templates must leave free (spec 7.1): `max_additional_size` serialized bytes of coinbase outputs with at most
     /// `max_additional_sigops` sigops. At any time; the provider is told once it is set up, and again after each change.
-    /// Templates that are there already were made for what was said before.
+    /// Templates that are there already were made for what was said before, and so may be those that are on their way.
     ///
     /// # Errors
     /// `ConstraintsTooLarge`.

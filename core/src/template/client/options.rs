@@ -39,7 +39,7 @@ pub struct ClientOptions {
     /// it the handshake may take is in `limits`.
     pub setup_timeout_ms: u64,
     /// How long it may take from CoinbaseOutputConstraints, or from a tip without a template, to a template that can be mined
-    /// on.
+    /// on. Constraints that are changed while there is one over this connection have no such deadline.
     pub template_timeout_ms: u64,
     /// How long it may take to answer RequestTransactionData.
     pub transactions_timeout_ms: u64,
