@@ -460,7 +460,8 @@
 #define SV2_TEMPLATE_CLIENT_EVENT_WRITABLE 9
 
 /**
- * Close the socket; the client has forgotten the connection. See `as.close`.
+ * Close the socket; the client has forgotten the connection. See `as.close`. Take it out before sv2_template_client_connect, which
+ * leaves of it only a line in the log.
  */
 #define SV2_TEMPLATE_CLIENT_EVENT_CLOSE 10
 
@@ -4456,7 +4457,8 @@ sv2_status sv2_template_client_new(const struct sv2_template_client_options *opt
 
 /**
  * The socket is connected to the provider: the handshake begins. What is left of an earlier connection stays: templates, until a
- * tip is announced, and solutions that are not known to have arrived.
+ * tip is announced, and solutions that are not known to have arrived. Take all events of it before: a SV2_TEMPLATE_CLIENT_EVENT_CLOSE
+ * that still waits would hit the new connection, so it becomes a line in the log with its reason, and its may_retry is gone.
  *
  * Returns SV2_ERROR_STATE if there is a connection already, SV2_ERROR_RANDOMNESS if there is no randomness.
  *

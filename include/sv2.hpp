@@ -1164,7 +1164,7 @@ public:
 
     // The socket.
 
-    /// It is connected to the provider.
+    /// It is connected to the provider. Take all events of the connection before it first.
     Status connect(sv2_time now) & noexcept { return sv2_template_client_connect(get(), now); }
 
     /// Bytes came. They are decrypted where they are, and mean nothing afterwards.

@@ -693,6 +693,11 @@ fn nothing_of_a_lost_connection_hits_the_next_one() {
     let events: Vec<Event> = std::iter::from_fn(|| host.client.next_event()).collect();
     assert_eq!(events.iter().filter(|event| **event == Event::Writable).count(), 1);
     assert!(!events.iter().any(|event| matches!(event, Event::Close { .. })), "{events:?}");
+    // The reason is not lost.
+    let reason = "the connection before was closed: NewTemplate.coinbase_prefix";
+    let lines: Vec<&String> =
+        events.iter().filter_map(|event| if let Event::Log { text, .. } = event { Some(text) } else { None }).collect();
+    assert!(matches!(lines[..], [line] if line.starts_with(reason)), "{lines:?}");
     host.write();
     host.expect_written([plain_setup().into()]);
 }

@@ -82,7 +82,8 @@ pub unsafe extern "C" fn sv2_template_client_new(
 // ------------------------------------------------------------------------------------------------------------- socket
 
 /// The socket is connected to the provider: the handshake begins. What is left of an earlier connection stays: templates, until a
-/// tip is announced, and solutions that are not known to have arrived.
+/// tip is announced, and solutions that are not known to have arrived. Take all events of it before: a SV2_TEMPLATE_CLIENT_EVENT_CLOSE
+/// that still waits would hit the new connection, so it becomes a line in the log with its reason, and its may_retry is gone.
 ///
 /// Returns SV2_ERROR_STATE if there is a connection already, SV2_ERROR_RANDOMNESS if there is no randomness.
 ///

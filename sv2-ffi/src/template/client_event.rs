@@ -35,7 +35,8 @@ pub const SV2_TEMPLATE_CLIENT_EVENT_SOLUTION_LOST: u32 = 8;
 /// There are bytes in sv2_template_client_output: write them, and say so with sv2_template_client_sent; if that leaves more, the
 /// event comes again. If the socket takes none now, go on when it can be written.
 pub const SV2_TEMPLATE_CLIENT_EVENT_WRITABLE: u32 = 9;
-/// Close the socket; the client has forgotten the connection. See `as.close`.
+/// Close the socket; the client has forgotten the connection. See `as.close`. Take it out before sv2_template_client_connect, which
+/// leaves of it only a line in the log.
 pub const SV2_TEMPLATE_CLIENT_EVENT_CLOSE: u32 = 10;
 
 /// The provider refused, with an error code.

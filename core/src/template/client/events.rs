@@ -63,6 +63,7 @@ pub enum Event {
     /// [`sent`](super::TemplateClient::sent) took some of them and left others. At most one such event waits.
     Writable,
     /// Close the socket; the engine has forgotten the connection. [`CloseReason::may_retry`] tells whether to connect again.
+    /// Take it out before [`connect`](super::TemplateClient::connect), which leaves of it only a line in the log.
     Close {
         /// Why.
         reason: CloseReason,
@@ -204,8 +205,11 @@ impl Events {
         self.queue.retain(|event| *event != Event::Writable);
     }
 
-    /// There is another connection: what was to be done about the one before must not hit it.
+    /// There is another connection, which a close of the one before must not hit: only its reason stays, in the log.
     pub(super) fn cancel_close(&mut self) {
-        self.queue.retain(|event| !matches!(event, Event::Close { .. }));
+        let place = self.queue.iter().position(|event| matches!(event, Event::Close { .. }));
+        if let Some(Event::Close { reason }) = place.and_then(|place| self.queue.remove(place)) {
+            self.log(Level::Warning, format_args!("the connection before was closed: {reason}"));
+        }
     }
 }

@@ -152,7 +152,9 @@ impl TemplateClient {
     // --------------------------------------------------------------------------------------------------------- socket
 
     /// The socket is connected to the provider: the handshake begins. What is left of an earlier connection stays: templates,
-    /// until a tip is announced, and solutions that are not known to have arrived.
+    /// until a tip is announced, and solutions that are not known to have arrived. Take all events of it before: an
+    /// [`Event::Close`] that still waits would hit the new connection, so it becomes an [`Event::Log`] with its reason, and what
+    /// [`CloseReason::may_retry`] said is gone.
     ///
     /// # Errors
     /// `AlreadyConnected`, or `Handshake` if there is no randomness.
