@@ -448,8 +448,8 @@
 #define SV2_TEMPLATE_CLIENT_EVENT_TRANSACTION_DATA_ERROR 7
 
 /**
- * A solution is given up: it was not written to this provider for too long, or there are too many of them. Whoever can reach the
- * network in another way should send the block there. See `as.solution_lost`.
+ * A solution is given up: its block was not seen as the tip within solution_lifetime_ms, or there are too many of them. Whoever can
+ * reach the network in another way should send the block there, unless it may have arrived. See `as.solution_lost`.
  */
 #define SV2_TEMPLATE_CLIENT_EVENT_SOLUTION_LOST 8
 
@@ -681,7 +681,7 @@ typedef struct sv2_node sv2_node;
  *
  * A future template waits for a tip, which activates it; any other is on the present tip and the one to mine on at once.
  * Templates on a tip that is gone can be solved for some time more. After a loss of the connection the same client is connected
- * again: solutions that may not have arrived are sent again, so it must be the same provider.
+ * again: solutions are sent again until a tip names their blocks, so it must be the same provider.
  *
  * A host that has several providers makes as many clients, keeps them all connected, and takes its work from one of which
  * sv2_template_client_is_serving is true. One that is connected but silent is closed at its deadline.
@@ -3028,7 +3028,8 @@ typedef struct sv2_template_client_options {
      */
     uint64_t template_lifetime_ms;
     /**
-     * How long a solution that could not be written is kept for the next connection, in milliseconds: 600,000.
+     * How long a solution is kept, to be sent again over the next connection, unless its block is seen as the tip before, in
+     * milliseconds: 600,000.
      */
     uint64_t solution_lifetime_ms;
     /**
@@ -3045,7 +3046,7 @@ typedef struct sv2_template_client_options {
      */
     size_t max_pending_requests;
     /**
-     * Most solutions that are kept because they could not be written yet, or were only just written: 16.
+     * Most solutions that are kept because their blocks were not seen as the tip: 16.
      */
     size_t max_pending_solutions;
     /**
@@ -3103,6 +3104,26 @@ typedef struct sv2_transaction_data_error {
 } sv2_transaction_data_error;
 
 /**
+ * A solution that is given up.
+ */
+typedef struct sv2_lost_solution {
+    /**
+     * The solution.
+     */
+    struct sv2_submit_solution solution;
+    /**
+     * 0: the provider does not have it, for nothing of it was written to a socket. 1: it was written, but the provider never
+     * announced its block as the tip. It may have been lost on the way, or have arrived and lost against another block, or be in
+     * the chain below a tip that was announced first.
+     */
+    uint8_t may_have_arrived;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[7];
+} sv2_lost_solution;
+
+/**
  * Why the connection is to be closed.
  */
 typedef struct sv2_template_client_close {
@@ -3148,7 +3169,7 @@ typedef union sv2_template_client_event_as {
     /**
      * If type is SV2_TEMPLATE_CLIENT_EVENT_SOLUTION_LOST.
      */
-    struct sv2_submit_solution solution_lost;
+    struct sv2_lost_solution solution_lost;
     /**
      * If type is SV2_TEMPLATE_CLIENT_EVENT_CLOSE.
      */
@@ -4548,8 +4569,8 @@ sv2_status sv2_template_client_request_transaction_data(struct sv2_template_clie
  * that is forgotten here: the provider judges. The coinbase is whole, with its BIP 141 fields; it is copied.
  *
  * `*sent`, unless `sent` is NULL, becomes 1 if the solution is in sv2_template_client_output, 0 if it is kept until the provider is
- * connected and set up. If max_pending_solutions are kept already, one that was written is forgotten, or else the oldest is given
- * up, see SV2_TEMPLATE_CLIENT_EVENT_SOLUTION_LOST. Returns SV2_ERROR_ARGUMENT if the coinbase has more than 65,535 bytes.
+ * connected and set up. Either way it is sent again over each next connection until a tip names its block. If max_pending_solutions
+ * are kept already, the oldest that was written, or else the oldest, is given up, see SV2_TEMPLATE_CLIENT_EVENT_SOLUTION_LOST. Returns SV2_ERROR_ARGUMENT if the coinbase has more than 65,535 bytes.
  *
  * # Safety
  * `client` is live, `solution` and its coinbase are readable, `sent` is writable or NULL.
@@ -4707,12 +4728,13 @@ sv2_status sv2_template_client_last_heard(struct sv2_template_client *client,
                                           struct sv2_time *time);
 
 /**
- * How many solutions are kept: not written yet, or only just. 0 if `client` is NULL or unusable.
+ * How many solutions are kept: written or not, their blocks were not seen as the tip. 0 if `client` is NULL or unusable.
  *
  * # Safety
  * `client` is live or NULL.
  */
-SV2_API size_t sv2_template_client_pending_solutions(struct sv2_template_client *client);
+SV2_API
+size_t sv2_template_client_pending_solutions(struct sv2_template_client *client);
 
 /**
  * What went wrong in the last call that failed, or found nothing for want of a connection or a template to ask about: a sentence,

@@ -1119,9 +1119,11 @@ public:
         std::string_view error_code;
     };
 
-    /// A solution is given up. Its coinbase lives until the next event is taken.
+    /// A solution is given up: its block was not seen as the tip in time. If it cannot have arrived, whoever can reach the
+    /// network in another way should send the block there. Its coinbase lives until the next event is taken.
     struct SolutionLost {
         sv2_submit_solution solution;
+        bool may_have_arrived;
     };
 
     /// There is `output`.
@@ -1194,7 +1196,8 @@ public:
         return sv2_template_client_request_transaction_data(get(), template_id, now);
     }
 
-    /// A hash meets the target. True if the solution is in `output`, false if it is kept for the next connection.
+    /// A hash meets the target. True if the solution is in `output`, false if it is kept for the next connection. It is sent
+    /// again over each next connection until a tip names its block.
     [[nodiscard]] Result<bool> submit_solution(const sv2_submit_solution& solution, sv2_time now) & noexcept {
         std::uint8_t sent = 0;
         const Status status = sv2_template_client_submit_solution(get(), &solution, now, &sent);
@@ -1235,7 +1238,8 @@ public:
                     return TransactionDataError{error.template_id, error.cause, text(error.error_code)};
                 }
                 case SV2_TEMPLATE_CLIENT_EVENT_SOLUTION_LOST:
-                    return SolutionLost{event.as.solution_lost};
+                    return SolutionLost{event.as.solution_lost.solution,
+                                        event.as.solution_lost.may_have_arrived != 0};
                 case SV2_TEMPLATE_CLIENT_EVENT_WRITABLE:
                     return Writable{};
                 case SV2_TEMPLATE_CLIENT_EVENT_CLOSE:

@@ -261,9 +261,37 @@ fn a_block_that_was_written_and_lost_with_the_connection_is_submitted_once() {
     let events = node.take_events();
     assert_eq!(submitted(&events).len(), 0, "{events:?}");
     assert!(events.iter().any(|event| matches!(event, template::Event::SolutionRefused { .. })));
-    // After ten seconds without a loss nobody doubts that it arrived.
-    host.tick_after(10_000);
+    assert_eq!(host.client.pending_solutions(), 1, "a refusal is not heard of, nor is the first one's arrival");
+}
+
+#[test]
+fn a_block_is_sent_again_when_tcp_finds_out_late_that_the_path_was_dead() {
+    let mut node = Node::plain();
+    let mut host = Host::with(|_| {});
+    node.accept(&mut host);
+    let id = node.offer(&mut host, &template(1, 5_000));
+    let (found, ..) = find_block(&mut host, id);
+    // The socket takes it, and nobody gets it.
+    host.drain();
+    assert!(!host.written.is_empty());
+    host.tick_after(300_000);
+    host.lose();
+    node.events.clear();
+    node.accept(&mut host);
+    assert_eq!(submitted(&node.take_events())[0].block_hash, found.hash());
+
+    // Now it arrived, and becomes the tip: nothing is sent again.
+    node.offer(&mut host, &Template { prev_hash: found.hash(), ..template(2, 4_000) });
     assert_eq!(host.client.pending_solutions(), 0);
+    host.lose();
+    node.events.clear();
+    node.accept(&mut host);
+    let is_about_solutions = |event: &template::Event| {
+        matches!(event, template::Event::SubmitBlock(_) | template::Event::SolutionRefused { .. })
+    };
+    assert!(!node.take_events().iter().any(is_about_solutions));
+    host.tick_after(600_000);
+    assert!(!host.take_events().iter().any(|event| matches!(event, Event::SolutionLost { .. })));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The template client against hand-made frames: errors, unknown ids, garbage at each state, limits.
+//! The template client against hand-made frames: setup, templates, transactions, errors, garbage at each state, limits.
 
 mod template_client_world;
 mod template_world;
@@ -7,21 +7,16 @@ use sv2_core::bitcoin::ErrorKind;
 use sv2_core::connection::{ConnectionError, Limits};
 use sv2_core::message::{
     CoinbaseOutputConstraints, Message, NewTemplate, RequestExtensions, RequestTransactionData,
-    RequestTransactionDataSuccess, SetupConnection, SetupConnectionError, SetupConnectionSuccess, SubmitSolution,
+    RequestTransactionDataSuccess, SetupConnection, SetupConnectionError, SetupConnectionSuccess,
 };
 use sv2_core::noise::Authority;
-use sv2_core::template::client::{ClientError, ClientOptions, CloseReason, Event, Submission, TransactionDataError};
-use sv2_core::template::{SubmittedSolution, TemplateClient, TemplateError};
-use sv2_core::wire::{EncodeError, List, Str};
+use sv2_core::template::client::{ClientError, ClientOptions, CloseReason, Event, TransactionDataError};
+use sv2_core::template::{TemplateClient, TemplateError};
+use sv2_core::wire::{List, Str};
 use sv2_core::{OutOfRandomness, Random, SystemRandom};
 
-use template_client_world::{Host, frame_of, new_template, set_new_prev_hash, solution, tip};
+use template_client_world::{Host, frame_of, new_template, plain_setup, set_new_prev_hash, solution, tip};
 use template_world::CONSTRAINTS;
-
-/// What the client of [`Host::with`] introduces itself with.
-fn plain_setup() -> SetupConnection<'static> {
-    SetupConnection { protocol: 2, min_version: 2, max_version: 2, ..Default::default() }
-}
 
 fn request(template_id: u64) -> Message<'static> {
     RequestTransactionData { template_id }.into()
@@ -507,99 +502,6 @@ fn a_request_that_is_not_answered_fails_in_time_or_with_the_connection() {
     host.connect();
     host.accept();
     host.expect_written([plain_setup().into(), CONSTRAINTS.into()]);
-}
-
-// ----------------------------------------------------------------------------------------------------------- solutions
-
-#[test]
-fn a_solution_is_sent_at_once_also_for_a_template_that_is_forgotten() {
-    let mut host = Host::set_up();
-    assert_eq!(host.client.submit_solution(&solution(42, 1), host.now), Ok(Submission::Sent));
-    host.drain();
-    host.expect_written([solution(42, 1).into()]);
-}
-
-#[test]
-fn solutions_wait_for_setup_and_come_right_after_the_constraints() {
-    let mut host = Host::with(|_| {});
-    assert_eq!(host.client.submit_solution(&solution(1, 1), host.now), Ok(Submission::Kept));
-    host.connect();
-    assert_eq!(host.client.submit_solution(&solution(1, 2), host.now), Ok(Submission::Kept));
-    host.expect_written([plain_setup().into()]);
-    host.accept();
-    host.expect_written([CONSTRAINTS.into(), solution(1, 1).into(), solution(1, 2).into()]);
-    assert_eq!(host.client.pending_solutions(), 2);
-    host.tick_after(9_999);
-    assert_eq!(host.client.pending_solutions(), 2);
-    host.tick_after(1);
-    assert_eq!(host.client.pending_solutions(), 0);
-    assert_eq!(host.take_events(), [Event::Ready], "nothing was lost");
-}
-
-#[test]
-fn only_what_may_not_have_arrived_is_sent_again() {
-    let mut host = Host::set_up();
-    host.client.submit_solution(&solution(1, 1), host.now).unwrap();
-    host.drain();
-    host.tick_after(10_000);
-    host.client.submit_solution(&solution(1, 2), host.now).unwrap();
-    host.drain();
-    host.stalled = true;
-    host.client.submit_solution(&solution(1, 3), host.now).unwrap();
-    host.drain();
-    host.lose();
-    host.stalled = false;
-    host.connect();
-    host.accept();
-    host.expect_written([plain_setup().into(), CONSTRAINTS.into(), solution(1, 2).into(), solution(1, 3).into()]);
-}
-
-#[test]
-fn a_solution_that_cannot_be_kept_is_not_lost_silently() {
-    let mut host = Host::with(|options| options.max_pending_solutions = 2);
-    for nonce in 1..=3 {
-        assert_eq!(host.client.submit_solution(&solution(1, nonce), host.now), Ok(Submission::Kept));
-        host.tick_after(1_000);
-    }
-    let lost = |nonce| Event::SolutionLost(SubmittedSolution::from(solution(1, nonce)));
-    assert_eq!(host.take_events(), [lost(1)]);
-    host.tick_after(598_000);
-    assert_eq!(host.take_events(), [lost(2)]);
-    assert_eq!(host.client.next_deadline(), Some(host.now.monotonic_ms + 1_000));
-    host.tick_after(1_000);
-    assert_eq!(host.take_events(), [lost(3)]);
-
-    let coinbase_tx = [0; 65_536];
-    let too_long =
-        host.client.submit_solution(&SubmitSolution { coinbase_tx: &coinbase_tx, ..solution(1, 1) }, host.now);
-    assert!(matches!(too_long, Err(ClientError::Encode(EncodeError::TooLong { .. }))), "{too_long:?}");
-    assert_eq!(host.client.pending_solutions(), 0);
-}
-
-#[test]
-fn a_solution_that_was_written_makes_room_before_one_that_was_not() {
-    let mut host = Host::set_up_with(|options| options.max_pending_solutions = 2);
-    host.stalled = true;
-    host.client.submit_solution(&solution(1, 1), host.now).unwrap();
-    host.write();
-    host.client.submit_solution(&solution(1, 2), host.now).unwrap();
-    host.client.submit_solution(&solution(1, 3), host.now).unwrap();
-    host.drain();
-    assert_eq!(host.take_events(), []);
-    assert_eq!(host.client.pending_solutions(), 2);
-}
-
-#[test]
-fn a_solution_that_does_not_fit_into_the_output_goes_out_when_there_is_room() {
-    let mut host = Host::set_up_with(|options| options.limits.max_output = 100);
-    host.stalled = true;
-    let coinbase_tx = [5; 60];
-    let long = SubmitSolution { coinbase_tx: &coinbase_tx, ..solution(1, 1) };
-    assert_eq!(host.client.submit_solution(&long, host.now), Ok(Submission::Sent));
-    assert_eq!(host.client.submit_solution(&long, host.now), Ok(Submission::Kept));
-    host.stalled = false;
-    host.write();
-    host.expect_written([long.into(), long.into()]);
 }
 
 // -------------------------------------------------------------------------------------------------------------- faults

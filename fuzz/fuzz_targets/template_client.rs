@@ -1,8 +1,9 @@
 //! A provider that may say anything, and a host that may do anything, in any order. Whatever they do, what the client writes is
 //! a protocol that a provider can follow: SetupConnection first and once for each connection, and nothing more before its
 //! Success. What the host is told holds: a template that came can be looked at until it is said to be forgotten, the one to
-//! mine on has a tip, no more is kept than the options allow, each connection closes once, each request has one answer, and the
-//! client asks for no deadline that has passed.
+//! mine on has a tip, no more is kept than the options allow, each connection closes once, each request has one answer, a
+//! solution (none becomes the tip here) is kept or reported as given up, one that is said not to have arrived was not written, and
+//! the client asks for no deadline that has passed.
 #![no_main]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,7 +39,11 @@ struct World {
     templates: BTreeSet<u64>,
     /// How many requests for a template wait.
     requests: BTreeMap<u64, usize>,
-    submitted: usize,
+    /// Solutions, by their nonces, that were not reported as given up, and how many there were in all.
+    solutions: BTreeSet<u32>,
+    submitted: u32,
+    /// Those that were written.
+    arrived: BTreeSet<u32>,
     writable: bool,
 }
 
@@ -88,11 +93,12 @@ impl World {
                 }
             }
             11 => {
-                let (header_timestamp, header_nonce) = (b.into(), a.into());
+                let (header_timestamp, header_nonce) = (b.into(), self.submitted);
                 let solution =
                     SubmitSolution { template_id: id, version: 2, header_timestamp, header_nonce, coinbase_tx: few };
                 let submission = self.client.submit_solution(&solution, self.now).expect("it is short");
                 assert!(submission == Submission::Kept || self.client.is_ready());
+                self.solutions.insert(header_nonce);
                 self.submitted += 1;
             }
             _ if a & 1 == 0 => self.client.set_constraints(b.into(), a.into(), self.now).expect("they are small"),
@@ -137,7 +143,10 @@ impl World {
                 Event::TransactionDataError { template_id, .. } => {
                     assert_eq!(self.requests.remove(&template_id), Some(1));
                 }
-                Event::SolutionLost(_) => self.submitted -= 1,
+                Event::SolutionLost { solution, may_have_arrived } => {
+                    assert!(self.solutions.remove(&solution.header_nonce));
+                    assert!(may_have_arrived || !self.arrived.contains(&solution.header_nonce));
+                }
                 Event::Writable => self.writable = true,
                 Event::Close { .. } => assert!(!self.client.is_connected()),
                 Event::NewTip { .. } | Event::TipWithoutTemplate { .. } | Event::Log { .. } => {}
@@ -153,6 +162,9 @@ impl World {
                 Message::decode(frame.header.tag(), frame.payload).expect("a message of the client is well-formed");
             assert_eq!(matches!(message, Message::SetupConnection(_)), self.messages == 0);
             assert!(self.messages == 0 || self.is_set_up);
+            if let Message::SubmitSolution(solution) = message {
+                self.arrived.insert(solution.header_nonce);
+            }
             self.messages += 1;
             rest = after;
         }
@@ -173,7 +185,8 @@ impl World {
             active.coinbase(&[0; 2], &[]).expect("it was found to make a coinbase");
         }
         assert!(!self.client.is_serving() || self.client.active_template().is_some());
-        assert!(self.client.pending_solutions() <= self.submitted.min(MAX_PENDING_SOLUTIONS));
+        assert_eq!(self.client.pending_solutions(), self.solutions.len());
+        assert!(self.solutions.len() <= MAX_PENDING_SOLUTIONS);
     }
 }
 
@@ -216,7 +229,9 @@ fuzz_target!(|data: &[u8]| {
         is_set_up: false,
         templates: BTreeSet::new(),
         requests: BTreeMap::new(),
+        solutions: BTreeSet::new(),
         submitted: 0,
+        arrived: BTreeSet::new(),
         writable: false,
     };
     let mut rest = data;

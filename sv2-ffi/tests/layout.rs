@@ -118,6 +118,7 @@ fn structs_are_laid_out_as_c_sees_them() {
         sv2_template_client_options { struct_size authority_key allow_unauthenticated plaintext no_clock has_constraints endpoint_port coinbase_output_max_additional_sigops coinbase_output_max_additional_size reserved endpoint_host vendor hardware_version firmware device_id setup_timeout_ms template_timeout_ms transactions_timeout_ms template_lifetime_ms solution_lifetime_ms max_future_templates max_templates max_pending_requests max_pending_solutions limits random log }
         sv2_template_arrival { template_id future_template reserved }
         sv2_transaction_data_error { template_id cause reserved error_code }
+        sv2_lost_solution { solution may_have_arrived reserved }
         sv2_template_client_close { reason may_retry reserved }
         sv2_template_client_event_as { new_template new_tip template_expired transaction_data transaction_data_error solution_lost close reserved }
         sv2_template_client_event { r#type reserved r#as }

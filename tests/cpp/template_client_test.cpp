@@ -92,7 +92,7 @@ struct Pool {
         seen.push_back({std::to_string(e.cause) + " " + std::string{e.error_code}, e.template_id, {}});
     }
     void operator()(const sv2::TemplateClient::SolutionLost& e) {
-        seen.push_back({"lost " + std::to_string(e.solution.header_nonce), e.solution.template_id, {}});
+        seen.push_back({e.may_have_arrived ? "unconfirmed" : "lost", e.solution.template_id, {}});
     }
     void operator()(const sv2::TemplateClient::Writable&) {
         for (auto out = client.output(); !out.empty(); out = client.output()) {
@@ -325,7 +325,38 @@ void a_block_that_nobody_takes_is_given_back() {
     CHECK(pool.client.tick(pool.now).ok());
     pool.drain();
     CHECK_EQUAL(pool.seen.size(), 1u);
-    CHECK(pool.seen[0].name.starts_with("lost ") && pool.seen[0].template_id == id);
+    CHECK_EQUAL(pool.seen[0].template_id, id);
+    CHECK_EQUAL(pool.take_names(), "lost");
+}
+
+void a_block_that_was_written_is_sent_again_until_it_is_the_tip_or_its_time_is_over() {
+    Node node = Node::start();
+    Pool pool = make_pool(node);
+    connect(node, pool);
+    const auto id = offer(node, pool, 1, 5000);
+    const auto [hash, sent] = find_block(pool);
+    CHECK(sent);
+    pool.drain();
+    CHECK(!pool.written.empty());
+
+    // The path is dead, which the socket finds out minutes later.
+    pool.written.clear();
+    pool.now.monotonic_ms += 300000;
+    CHECK(pool.client.tick(pool.now).ok());
+    pool.client.disconnected(pool.now);
+    pool.drain();
+    node.events.clear();
+    connect(node, pool);
+    CHECK_EQUAL(found_block(node).value_or(""), sv2::to_string(hash));
+
+    CHECK_EQUAL(pool.client.pending_solutions(), 1u);
+    pool.take_names();
+    pool.now.monotonic_ms += 300000;
+    CHECK(pool.client.tick(pool.now).ok());
+    pool.drain();
+    CHECK_EQUAL(pool.seen.size(), 1u);
+    CHECK_EQUAL(pool.seen[0].template_id, id);
+    CHECK_EQUAL(pool.take_names(), "unconfirmed");
 }
 
 void closing_says_why_and_whether_to_try_again() {
@@ -371,6 +402,8 @@ int main() {
         {"a block found without a connection is sent over the next one",
          a_block_found_without_a_connection_is_sent_over_the_next_one},
         {"a block that nobody takes is given back", a_block_that_nobody_takes_is_given_back},
+        {"a block that was written is sent again until it is the tip or its time is over",
+         a_block_that_was_written_is_sent_again_until_it_is_the_tip_or_its_time_is_over},
         {"closing says why and whether to try again", closing_says_why_and_whether_to_try_again},
         {"a client is made for whom it is told to trust", a_client_is_made_for_whom_it_is_told_to_trust},
     });

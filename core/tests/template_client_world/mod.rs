@@ -4,8 +4,8 @@
 use sv2_core::bitcoin::Target;
 use sv2_core::frame::{self, Frame};
 use sv2_core::message::{
-    Message, NewTemplate, Payload, RequestTransactionDataError, SetNewPrevHashTemplate, SetupConnectionSuccess,
-    SubmitSolution,
+    Message, NewTemplate, Payload, RequestTransactionDataError, SetNewPrevHashTemplate, SetupConnection,
+    SetupConnectionSuccess, SubmitSolution,
 };
 use sv2_core::noise::Authority;
 use sv2_core::template::client::{ClientOptions, CloseReason, Event, Tip};
@@ -276,6 +276,11 @@ pub fn frame_of<'m>(message: &impl Payload<'m>) -> Vec<u8> {
     let mut bytes = vec![0; 6 + message.encoded_len().unwrap()];
     frame::encode(message, &mut bytes).unwrap();
     bytes
+}
+
+/// What the client of [`Host::with`] introduces itself with.
+pub fn plain_setup() -> SetupConnection<'static> {
+    SetupConnection { protocol: 2, min_version: 2, max_version: 2, ..Default::default() }
 }
 
 /// A template worth as many satoshis as its id says, without outputs and transactions.

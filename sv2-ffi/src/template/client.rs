@@ -30,7 +30,7 @@ use crate::{
 ///
 /// A future template waits for a tip, which activates it; any other is on the present tip and the one to mine on at once.
 /// Templates on a tip that is gone can be solved for some time more. After a loss of the connection the same client is connected
-/// again: solutions that may not have arrived are sent again, so it must be the same provider.
+/// again: solutions are sent again until a tip names their blocks, so it must be the same provider.
 ///
 /// A host that has several providers makes as many clients, keeps them all connected, and takes its work from one of which
 /// sv2_template_client_is_serving is true. One that is connected but silent is closed at its deadline.
@@ -188,8 +188,8 @@ pub unsafe extern "C" fn sv2_template_client_request_transaction_data(
 /// that is forgotten here: the provider judges. The coinbase is whole, with its BIP 141 fields; it is copied.
 ///
 /// `*sent`, unless `sent` is NULL, becomes 1 if the solution is in sv2_template_client_output, 0 if it is kept until the provider is
-/// connected and set up. If max_pending_solutions are kept already, one that was written is forgotten, or else the oldest is given
-/// up, see SV2_TEMPLATE_CLIENT_EVENT_SOLUTION_LOST. Returns SV2_ERROR_ARGUMENT if the coinbase has more than 65,535 bytes.
+/// connected and set up. Either way it is sent again over each next connection until a tip names its block. If max_pending_solutions
+/// are kept already, the oldest that was written, or else the oldest, is given up, see SV2_TEMPLATE_CLIENT_EVENT_SOLUTION_LOST. Returns SV2_ERROR_ARGUMENT if the coinbase has more than 65,535 bytes.
 ///
 /// # Safety
 /// `client` is live, `solution` and its coinbase are readable, `sent` is writable or NULL.
@@ -462,7 +462,7 @@ pub unsafe extern "C" fn sv2_template_client_last_heard(
     unsafe { enter_status(client, body) }
 }
 
-/// How many solutions are kept: not written yet, or only just. 0 if `client` is NULL or unusable.
+/// How many solutions are kept: written or not, their blocks were not seen as the tip. 0 if `client` is NULL or unusable.
 ///
 /// # Safety
 /// `client` is live or NULL.

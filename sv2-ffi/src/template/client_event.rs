@@ -29,8 +29,8 @@ pub const SV2_TEMPLATE_CLIENT_EVENT_TEMPLATE_EXPIRED: u32 = 5;
 pub const SV2_TEMPLATE_CLIENT_EVENT_TRANSACTION_DATA: u32 = 6;
 /// The transactions of a template cannot be had. See `as.transaction_data_error`.
 pub const SV2_TEMPLATE_CLIENT_EVENT_TRANSACTION_DATA_ERROR: u32 = 7;
-/// A solution is given up: it was not written to this provider for too long, or there are too many of them. Whoever can reach the
-/// network in another way should send the block there. See `as.solution_lost`.
+/// A solution is given up: its block was not seen as the tip within solution_lifetime_ms, or there are too many of them. Whoever can
+/// reach the network in another way should send the block there, unless it may have arrived. See `as.solution_lost`.
 pub const SV2_TEMPLATE_CLIENT_EVENT_SOLUTION_LOST: u32 = 8;
 /// There are bytes in sv2_template_client_output: write them, and say so with sv2_template_client_sent; if that leaves more, the
 /// event comes again. If the socket takes none now, go on when it can be written.
@@ -72,6 +72,20 @@ pub struct sv2_transaction_data_error {
     pub error_code: sv2_str,
 }
 
+/// A solution that is given up.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct sv2_lost_solution {
+    /// The solution.
+    pub solution: sv2_submit_solution,
+    /// 0: the provider does not have it, for nothing of it was written to a socket. 1: it was written, but the provider never
+    /// announced its block as the tip. It may have been lost on the way, or have arrived and lost against another block, or be in
+    /// the chain below a tip that was announced first.
+    pub may_have_arrived: u8,
+    /// Zero.
+    pub reserved: [u8; 7],
+}
+
 /// Why the connection is to be closed.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -100,7 +114,7 @@ pub union sv2_template_client_event_as {
     /// If type is SV2_TEMPLATE_CLIENT_EVENT_TRANSACTION_DATA_ERROR.
     pub transaction_data_error: sv2_transaction_data_error,
     /// If type is SV2_TEMPLATE_CLIENT_EVENT_SOLUTION_LOST.
-    pub solution_lost: sv2_submit_solution,
+    pub solution_lost: sv2_lost_solution,
     /// If type is SV2_TEMPLATE_CLIENT_EVENT_CLOSE.
     pub close: sv2_template_client_close,
     /// Room for events of later versions.
@@ -161,8 +175,10 @@ impl ClientLent {
                 let transaction_data_error = self.data_error(template_id, error);
                 (SV2_TEMPLATE_CLIENT_EVENT_TRANSACTION_DATA_ERROR, As { transaction_data_error })
             }
-            Event::SolutionLost(solution) => {
-                (SV2_TEMPLATE_CLIENT_EVENT_SOLUTION_LOST, As { solution_lost: self.solution(solution) })
+            Event::SolutionLost { solution, may_have_arrived } => {
+                let (solution, may_have_arrived) = (self.solution(solution), may_have_arrived.into());
+                let solution_lost = sv2_lost_solution { solution, may_have_arrived, reserved: [0; 7] };
+                (SV2_TEMPLATE_CLIENT_EVENT_SOLUTION_LOST, As { solution_lost })
             }
             Event::Writable => (SV2_TEMPLATE_CLIENT_EVENT_WRITABLE, nothing),
             Event::Close { reason } => {

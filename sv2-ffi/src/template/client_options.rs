@@ -54,7 +54,8 @@ pub struct sv2_template_client_options {
     pub transactions_timeout_ms: u64,
     /// How long a template is kept after its tip is gone, in milliseconds: 10,000.
     pub template_lifetime_ms: u64,
-    /// How long a solution that could not be written is kept for the next connection, in milliseconds: 600,000.
+    /// How long a solution is kept, to be sent again over the next connection, unless its block is seen as the tip before, in
+    /// milliseconds: 600,000.
     pub solution_lifetime_ms: u64,
     /// Most templates that wait for their tip: 16. When another comes, the oldest is forgotten.
     pub max_future_templates: usize,
@@ -63,7 +64,7 @@ pub struct sv2_template_client_options {
     pub max_templates: usize,
     /// Most requests for transaction data that wait: 64.
     pub max_pending_requests: usize,
-    /// Most solutions that are kept because they could not be written yet, or were only just written: 16.
+    /// Most solutions that are kept because their blocks were not seen as the tip: 16.
     pub max_pending_solutions: usize,
     /// The bounds of the connection. Here max_output is 1 MiB unless set.
     pub limits: sv2_limits,

@@ -56,9 +56,18 @@ pub enum Event {
         /// Why.
         error: TransactionDataError,
     },
-    /// A solution is given up: it was not written to this provider for too long, or there are too many of them. Whoever can
-    /// reach the network in another way should send the block there.
-    SolutionLost(SubmittedSolution),
+    /// A solution is given up: its block was not seen as the tip within
+    /// [`solution_lifetime_ms`](super::ClientOptions::solution_lifetime_ms), or there are too many of them.
+    SolutionLost {
+        /// The solution.
+        solution: SubmittedSolution,
+        /// `false`: the provider does not have it, for nothing of it was written to a socket. Whoever can reach the network in
+        /// another way should send the block there.
+        ///
+        /// `true`: it was written, but the provider never announced its block as the tip. It may have been lost on the way, or
+        /// have arrived and lost against another block, or be in the chain below a tip that was announced first.
+        may_have_arrived: bool,
+    },
     /// There are bytes in [`output`](super::TemplateClient::output). Comes when there were none before, and again when
     /// [`sent`](super::TemplateClient::sent) took some of them and left others. At most one such event waits.
     Writable,

@@ -23,7 +23,7 @@ pub use events::{CloseReason, Event, TransactionDataError};
 use link::Link;
 pub use options::ClientOptions;
 use requests::Requests;
-use solutions::Solutions;
+use solutions::{GivenUp, Solutions};
 use store::Store;
 pub use work::{ReceivedTemplate, Tip, TransactionData};
 
@@ -50,9 +50,9 @@ const SWEEP_INTERVAL_MS: u64 = 10_000;
 /// [`ClientOptions::template_lifetime_ms`] more. [`ReceivedTemplate::coinbase`] makes a coinbase,
 /// [`ReceivedTemplate::merkle_root`] and [`Tip::header`] the header to hash.
 ///
-/// **Solutions** go out at once. One that could not be written, or was written in the last ten seconds before the connection was
-/// lost, is sent again over the next one; so the provider may get it twice, and must be the same provider.
-/// [`Event::SolutionLost`] says when one is given up.
+/// **Solutions** go out at once. SubmitSolution has no answer, and a socket takes bytes for minutes after the path is dead; so each
+/// is kept until a SetNewPrevHash names its block, and is sent again over each next connection until then. The provider may get
+/// it twice, and must be the same provider. [`Event::SolutionLost`] says when one is given up unconfirmed.
 ///
 /// **Failover.** A client has one provider. A host that has several makes as many clients, keeps them all connected, and takes
 /// its work from one that [`TemplateClient::is_serving`]. After a loss it connects the same client again: templates stay, so that
@@ -217,12 +217,11 @@ impl TemplateClient {
         if !link.connection.sent(n) {
             return Err(ClientError::NotInOutput);
         }
-        let is_empty = link.connection.output_len() == 0;
+        if n > 0 {
+            self.solutions.written();
+        }
         self.pass(now);
         self.sweep_later();
-        if is_empty {
-            self.solutions.written(now.monotonic_ms);
-        }
         if n > 0 {
             self.pump();
         }
@@ -282,8 +281,8 @@ impl TemplateClient {
     /// A hash meets the target (spec 7.7): sends the solution, or keeps it for the next connection to this provider. Also for a
     /// template that is forgotten here: the provider judges. `coinbase_tx` is whole, with its BIP 141 fields.
     ///
-    /// If [`ClientOptions::max_pending_solutions`] are kept already, one that was written is forgotten, or else the oldest is
-    /// lost, see [`Event::SolutionLost`].
+    /// If [`ClientOptions::max_pending_solutions`] are kept already, the oldest that was written, or else the oldest, is given
+    /// up, see [`Event::SolutionLost`].
     ///
     /// # Errors
     /// `Encode` if `coinbase_tx` has more than 65,535 bytes: then nothing is sent or kept.
@@ -401,7 +400,7 @@ impl TemplateClient {
         self.last_heard
     }
 
-    /// How many solutions are kept: not written yet, or only just.
+    /// How many solutions are kept: written or not, their blocks were not seen as the tip.
     #[must_use]
     pub fn pending_solutions(&self) -> usize {
         self.solutions.len()
@@ -429,10 +428,8 @@ impl TemplateClient {
         self.sweep_at.get_or_insert(self.now.monotonic_ms.saturating_add(SWEEP_INTERVAL_MS));
     }
 
-    fn give_up_solution(&mut self, removed: Option<SubmittedSolution>) {
-        if let Some(solution) = removed {
-            self.events.push(Event::SolutionLost(solution));
-        }
+    fn give_up_solution(&mut self, GivenUp { solution, may_have_arrived }: GivenUp) {
+        self.events.push(Event::SolutionLost { solution, may_have_arrived });
     }
 
     fn close(&mut self, reason: CloseReason) {

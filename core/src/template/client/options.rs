@@ -45,7 +45,7 @@ pub struct ClientOptions {
     pub transactions_timeout_ms: u64,
     /// How long a template is kept after its tip is gone: as long as the provider takes solutions of it.
     pub template_lifetime_ms: u64,
-    /// How long a solution that could not be written is kept for the next connection.
+    /// How long a solution is kept, to be sent again over the next connection, unless its block is seen as the tip before.
     pub solution_lifetime_ms: u64,
     /// Most templates that wait for their tip. When another comes, the oldest is forgotten.
     pub max_future_templates: usize,
@@ -54,7 +54,7 @@ pub struct ClientOptions {
     pub max_templates: usize,
     /// Most requests for transaction data that wait. They are sent one after the other.
     pub max_pending_requests: usize,
-    /// Most solutions that are kept because they could not be written yet, or were only just written.
+    /// Most solutions that are kept because their blocks were not seen as the tip.
     pub max_pending_solutions: usize,
     /// Bounds of the connection.
     pub limits: Limits,
