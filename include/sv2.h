@@ -498,7 +498,8 @@
 
 /**
  * A template is no longer needed: free what belongs to its handle. Its template_id is the one that
- * sv2_template_provider_template_ready gave; a client may have known it by others. See `as.template_expired`.
+ * sv2_template_provider_template_ready gave; a client may have known it by others. While a block found on it waits for
+ * sv2_template_provider_submit_result, it is kept. See `as.template_expired`.
  */
 #define SV2_TEMPLATE_EVENT_TEMPLATE_EXPIRED 4
 
@@ -4907,7 +4908,8 @@ sv2_status sv2_template_provider_node_state(struct sv2_template_provider *provid
 
 /**
  * What the node said to the block of a SV2_TEMPLATE_EVENT_SUBMIT_BLOCK, by its hash: SV2_SUBMIT_TAKEN or SV2_SUBMIT_REFUSED. Until
- * this is called, or the block is the tip, the solution is handed out again when the node was away and is back.
+ * this is called, or the block is the tip, the solution is handed out again when the node was away and is back, and the template it
+ * was found on does not expire. A host that never calls this keeps the templates of up to 64 blocks for longer than it needs.
  *
  * # Safety
  * `provider` is live, `block_hash` is readable.

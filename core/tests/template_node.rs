@@ -200,6 +200,35 @@ fn a_block_without_an_answer_is_kept_before_those_that_have_one() {
 }
 
 #[test]
+fn a_template_is_kept_until_the_node_has_answered_for_the_block_that_was_found_on_it() {
+    let (mut world, id) = world_with(&template(1, 5_000));
+    let found = find_block(&mut world, id);
+    let expired = Event::TemplateExpired { node_handle: 1 << 32 | 5_000, template_id: id };
+    state(&mut world, NodeState::Down);
+    world.tip(tip_hash(2));
+    world.tick_after(10_001);
+    assert_eq!(world.take_events(), []);
+    state(&mut world, NodeState::Ready);
+    assert_eq!(world.take_events(), [Event::SubmitBlock(found.clone()), Event::WantTemplate { key: KEY }]);
+    answer(&mut world, &found.block_hash, SubmitResult::Refused);
+    assert_eq!(world.take_events(), [expired]);
+    answer(&mut world, &found.block_hash, SubmitResult::Refused);
+    assert_eq!(world.take_events(), []);
+}
+
+#[test]
+fn a_template_is_kept_until_the_block_that_was_found_on_it_is_the_tip() {
+    let (mut world, id) = world_with(&template(1, 5_000));
+    let block_hash = find_block(&mut world, id).block_hash;
+    let expired = Event::TemplateExpired { node_handle: 1 << 32 | 5_000, template_id: id };
+    world.tip(tip_hash(2));
+    world.tick_after(10_001);
+    assert!(!world.take_events().contains(&expired));
+    world.tip(block_hash);
+    assert!(world.take_events().contains(&expired));
+}
+
+#[test]
 fn a_block_found_while_the_node_is_down_is_handed_out_at_once_all_the_same() {
     let (mut world, id) = world_with(&template(1, 5_000));
     state(&mut world, NodeState::Down);

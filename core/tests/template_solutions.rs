@@ -10,7 +10,7 @@ use sv2_core::bitcoin::{
     restore_witness, root_from_path, sha256d,
 };
 use sv2_core::message::{CoinbaseOutputConstraints, Message, SubmitSolution};
-use sv2_core::template::{CloseReason, Event, Solution, SolutionRefusal, Template, TemplateKind};
+use sv2_core::template::{CloseReason, Event, Solution, SolutionRefusal, SubmitResult, Template, TemplateKind};
 
 use bitcoin_data::recorded;
 use template_world::{World, solution, template, tip_hash};
@@ -118,7 +118,9 @@ fn a_late_solution_is_submitted_while_the_template_lives() {
     world.take_events();
     world.pass(10_000);
     world.send(1, &solution(id, nonce, &coinbase_tx));
-    assert_eq!(world.expect_block().header.nonce, nonce);
+    let found = world.expect_block();
+    assert_eq!(found.header.nonce, nonce);
+    world.provider.submit_result(&found.block_hash, SubmitResult::Refused, world.now);
     world.pass(1);
     world.send(1, &solution(id, nonce, &coinbase_tx));
     let expired = Event::TemplateExpired { node_handle: 1 << 32 | 5_000, template_id: id };

@@ -16,7 +16,8 @@ pub const SV2_TEMPLATE_EVENT_WANT_TEMPLATE: u32 = 2;
 /// No client needs templates for this key any more; those given before are still in use. See `as.drop_template`.
 pub const SV2_TEMPLATE_EVENT_DROP_TEMPLATE: u32 = 3;
 /// A template is no longer needed: free what belongs to its handle. Its template_id is the one that
-/// sv2_template_provider_template_ready gave; a client may have known it by others. See `as.template_expired`.
+/// sv2_template_provider_template_ready gave; a client may have known it by others. While a block found on it waits for
+/// sv2_template_provider_submit_result, it is kept. See `as.template_expired`.
 pub const SV2_TEMPLATE_EVENT_TEMPLATE_EXPIRED: u32 = 4;
 /// Somebody wants the transactions of a template: answer with sv2_template_provider_transactions_ready, now or later. Asked once
 /// for each template, by the template_id that sv2_template_provider_template_ready gave. See `as.want_transactions`.

@@ -273,7 +273,8 @@ pub unsafe extern "C" fn sv2_template_provider_node_state(
 }
 
 /// What the node said to the block of a SV2_TEMPLATE_EVENT_SUBMIT_BLOCK, by its hash: SV2_SUBMIT_TAKEN or SV2_SUBMIT_REFUSED. Until
-/// this is called, or the block is the tip, the solution is handed out again when the node was away and is back.
+/// this is called, or the block is the tip, the solution is handed out again when the node was away and is back, and the template it
+/// was found on does not expire. A host that never calls this keeps the templates of up to 64 blocks for longer than it needs.
 ///
 /// # Safety
 /// `provider` is live, `block_hash` is readable.

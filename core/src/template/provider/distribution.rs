@@ -56,6 +56,7 @@ impl Provider {
         if let Some(accepted) = self.solved.accept(&prev_hash) {
             self.events.push(accepted);
         }
+        self.release_held();
         let is_ready = self.node == NodeState::Ready;
         let mut superseded = Vec::new();
         for (key, state) in self.keys.iter_mut() {
@@ -143,8 +144,17 @@ impl Provider {
             for (id, template_id) in self.templates.answers.remove(stored.first_id) {
                 self.refuse_waiting(id, template_id, error_code::STALE_TEMPLATE_ID);
             }
-            let node_handle = stored.work.template.node_handle;
-            self.events.push(Event::TemplateExpired { node_handle, template_id: stored.first_id });
+            let (template_id, node_handle) = (stored.first_id, stored.work.template.node_handle);
+            if !self.solved.hold(template_id, node_handle) {
+                self.events.push(Event::TemplateExpired { node_handle, template_id });
+            }
+        }
+    }
+
+    /// Templates that had expired, and were needed for blocks alone, are not needed for these any more.
+    pub(super) fn release_held(&mut self) {
+        while let Some((template_id, node_handle)) = self.solved.next_released() {
+            self.events.push(Event::TemplateExpired { node_handle, template_id });
         }
     }
 }

@@ -33,7 +33,9 @@ pub enum Event {
         /// The key of a [`Event::WantTemplate`] before.
         key: ConstraintKey,
     },
-    /// A template is no longer needed: the host may free what belongs to its handle.
+    /// A template is no longer needed: the host may free what belongs to its handle. Does not come before
+    /// [`Provider::submit_result`](super::Provider::submit_result) was called for each block found on it, or the block is the tip,
+    /// or is one of too many to be remembered.
     TemplateExpired {
         /// The host's name for it.
         node_handle: u64,

@@ -81,11 +81,13 @@ impl Provider {
     }
 
     /// What the node said to the block of an [`Event::SubmitBlock`], by its hash. Until this is called, or the block is the tip, the
-    /// solution is handed out again when the node was away and is back.
+    /// solution is handed out again when the node was away and is back; so long no [`Event::TemplateExpired`] comes for the template
+    /// it was found on.
     ///
     /// A hash that is not known is no error: only the last solutions are remembered.
     pub fn submit_result(&mut self, block_hash: &Hash, result: SubmitResult, now: Time) {
         self.expire_templates(now);
         self.solved.answer(block_hash, result);
+        self.release_held();
     }
 }

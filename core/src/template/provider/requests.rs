@@ -163,13 +163,18 @@ impl Provider {
 
     fn submit(&mut self, connection: ConnectionId, submitted: SubmittedSolution) {
         let template_id = submitted.template_id;
-        let solution = match self.templates.get(template_id) {
+        let stored = self.templates.get(template_id);
+        let first_id = stored.map_or(template_id, |stored| stored.first_id);
+        let solution = match stored {
             Some(stored) if !stored.work.is_active => Err(SolutionRefusal::NotActive),
             Some(stored) => solve(connection, &stored.work, submitted),
             None => Err(SolutionRefusal::UnknownTemplate),
         };
         let refusal = match solution {
-            Ok(solution) if self.solved.remember(&solution) => return self.events.submit(solution),
+            Ok(solution) if self.solved.remember(&solution, first_id) => {
+                self.events.submit(solution);
+                return self.release_held();
+            }
             Ok(solution) => SolutionRefusal::Duplicate { block_hash: solution.block_hash },
             Err(refusal) => refusal,
         };

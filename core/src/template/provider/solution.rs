@@ -17,7 +17,12 @@ const REMEMBERED: usize = 64;
 /// The solutions submitted last, by block hash. A hash covers all of the block but the coinbase's witness, which is ours: one
 /// proof of work is one block.
 #[derive(Debug, Default)]
-pub(super) struct Solved(VecDeque<Found>);
+pub(super) struct Solved {
+    found: VecDeque<Found>,
+    /// The templates that have expired while the node has not answered for a block found on them: by their first ids, with the
+    /// host's names for them.
+    held: Vec<(u64, u64)>,
+}
 
 /// A block that was found.
 #[derive(Debug)]
@@ -25,6 +30,8 @@ struct Found {
     block_hash: Hash,
     connection: ConnectionId,
     template_id: u64,
+    /// The template's first id, by which the host knows it.
+    first_id: u64,
     /// Until the node has said what it thinks of it.
     unanswered: Option<Solution>,
     accepted: bool,
@@ -32,28 +39,47 @@ struct Found {
 
 impl Solved {
     /// Remembers a solution; false if it was there already.
-    pub(super) fn remember(&mut self, solution: &Solution) -> bool {
+    pub(super) fn remember(&mut self, solution: &Solution, first_id: u64) -> bool {
         let Solution { block_hash, connection, template_id, .. } = *solution;
-        if self.0.iter().any(|found| found.block_hash == block_hash) {
+        if self.found.iter().any(|found| found.block_hash == block_hash) {
             return false;
         }
-        if self.0.len() >= REMEMBERED {
+        if self.found.len() >= REMEMBERED {
             // Of one that the node has not answered, this is the only copy should the node come back.
-            let answered = self.0.iter().position(|found| found.unanswered.is_none());
-            self.0.remove(answered.unwrap_or(0));
+            let answered = self.found.iter().position(|found| found.unanswered.is_none());
+            self.found.remove(answered.unwrap_or(0));
         }
         let unanswered = Some(solution.clone());
-        self.0.push_back(Found { block_hash, connection, template_id, unanswered, accepted: false });
+        self.found.push_back(Found { block_hash, connection, template_id, first_id, unanswered, accepted: false });
         true
     }
 
     /// The solutions of which nobody knows whether the node got them.
     pub(super) fn unanswered(&self) -> impl Iterator<Item = &Solution> {
-        self.0.iter().filter_map(|found| found.unanswered.as_ref())
+        self.found.iter().filter_map(|found| found.unanswered.as_ref())
+    }
+
+    /// A template has expired. Whether the host must keep it all the same: it may be asked to submit a block on it again.
+    pub(super) fn hold(&mut self, first_id: u64, node_handle: u64) -> bool {
+        let is_needed = self.needs(first_id);
+        if is_needed {
+            self.held.push((first_id, node_handle));
+        }
+        is_needed
+    }
+
+    /// A template that has expired, and that no block is waiting for any more: its first id, and the host's name for it.
+    pub(super) fn next_released(&mut self) -> Option<(u64, u64)> {
+        let released = self.held.iter().position(|(first_id, _)| !self.needs(*first_id))?;
+        Some(self.held.remove(released))
+    }
+
+    fn needs(&self, first_id: u64) -> bool {
+        self.found.iter().any(|found| found.first_id == first_id && found.unanswered.is_some())
     }
 
     pub(super) fn answer(&mut self, block_hash: &Hash, result: SubmitResult) {
-        let Some(found) = self.0.iter_mut().find(|found| found.block_hash == *block_hash) else { return };
+        let Some(found) = self.found.iter_mut().find(|found| found.block_hash == *block_hash) else { return };
         match result {
             SubmitResult::Taken | SubmitResult::Refused => found.unanswered = None,
         }
@@ -61,7 +87,7 @@ impl Solved {
 
     /// The chain has a new tip: whether it is a block of ours, which is said once.
     pub(super) fn accept(&mut self, tip: &Hash) -> Option<Event> {
-        let found = self.0.iter_mut().find(|found| found.block_hash == *tip && !found.accepted)?;
+        let found = self.found.iter_mut().find(|found| found.block_hash == *tip && !found.accepted)?;
         found.accepted = true;
         found.unanswered = None;
         let Found { block_hash, connection, template_id, .. } = *found;
