@@ -4610,6 +4610,77 @@ sv2_status sv2_template_client_next_event(struct sv2_template_client *client,
                                           struct sv2_template_client_event *event);
 
 /**
+ * Whether there is a connection, set up or not. False if `client` is NULL or unusable, as for the functions below.
+ *
+ * # Safety
+ * `client` is live or NULL.
+ */
+SV2_API bool sv2_template_client_is_connected(struct sv2_template_client *client);
+
+/**
+ * Whether the provider has accepted the connection.
+ *
+ * # Safety
+ * `client` is live or NULL.
+ */
+SV2_API bool sv2_template_client_is_ready(struct sv2_template_client *client);
+
+/**
+ * Whether the provider proved to be who it should be.
+ *
+ * # Safety
+ * `client` is live or NULL.
+ */
+SV2_API bool sv2_template_client_is_authenticated(struct sv2_template_client *client);
+
+/**
+ * Whether there is work from this provider: it is set up, was told the constraints, and has sent over this connection the tip and
+ * a template on it.
+ *
+ * # Safety
+ * `client` is live or NULL.
+ */
+SV2_API
+bool sv2_template_client_is_serving(struct sv2_template_client *client);
+
+/**
+ * When bytes last came from the provider, over this or an earlier connection, into `*time`. Returns SV2_NOT_FOUND if none ever did.
+ *
+ * # Safety
+ * `client` is live, `time` is writable.
+ */
+SV2_API
+sv2_status sv2_template_client_last_heard(struct sv2_template_client *client,
+                                          struct sv2_time *time);
+
+/**
+ * How many solutions are kept: written or not, their blocks were not seen as the tip. 0 if `client` is NULL or unusable.
+ *
+ * # Safety
+ * `client` is live or NULL.
+ */
+SV2_API
+size_t sv2_template_client_pending_solutions(struct sv2_template_client *client);
+
+/**
+ * What went wrong in the last call that failed, or found nothing for want of a connection or a template to ask about: a sentence,
+ * never NULL, valid until the next such call.
+ *
+ * # Safety
+ * `client` is live or NULL.
+ */
+SV2_API
+const char *sv2_template_client_error(struct sv2_template_client *client);
+
+/**
+ * Frees a client. NULL is allowed.
+ *
+ * # Safety
+ * `client` is live or NULL, and is not used afterwards.
+ */
+SV2_API void sv2_template_client_free(struct sv2_template_client *client);
+
+/**
  * The template to mine on, the last one on the tip, into `*template_id`. After a loss of the connection it stays, and gets old.
  *
  * Returns SV2_NOT_FOUND if there is none.
@@ -4683,77 +4754,6 @@ SV2_API
 sv2_status sv2_template_client_header(struct sv2_template_client *client,
                                       const struct sv2_submit_solution *solution,
                                       struct sv2_block_header *header);
-
-/**
- * Whether there is a connection, set up or not. False if `client` is NULL or unusable, as for the functions below.
- *
- * # Safety
- * `client` is live or NULL.
- */
-SV2_API bool sv2_template_client_is_connected(struct sv2_template_client *client);
-
-/**
- * Whether the provider has accepted the connection.
- *
- * # Safety
- * `client` is live or NULL.
- */
-SV2_API bool sv2_template_client_is_ready(struct sv2_template_client *client);
-
-/**
- * Whether the provider proved to be who it should be.
- *
- * # Safety
- * `client` is live or NULL.
- */
-SV2_API bool sv2_template_client_is_authenticated(struct sv2_template_client *client);
-
-/**
- * Whether there is work from this provider: it is set up, was told the constraints, and has sent over this connection the tip and
- * a template on it.
- *
- * # Safety
- * `client` is live or NULL.
- */
-SV2_API
-bool sv2_template_client_is_serving(struct sv2_template_client *client);
-
-/**
- * When bytes last came from the provider, over this or an earlier connection, into `*time`. Returns SV2_NOT_FOUND if none ever did.
- *
- * # Safety
- * `client` is live, `time` is writable.
- */
-SV2_API
-sv2_status sv2_template_client_last_heard(struct sv2_template_client *client,
-                                          struct sv2_time *time);
-
-/**
- * How many solutions are kept: written or not, their blocks were not seen as the tip. 0 if `client` is NULL or unusable.
- *
- * # Safety
- * `client` is live or NULL.
- */
-SV2_API
-size_t sv2_template_client_pending_solutions(struct sv2_template_client *client);
-
-/**
- * What went wrong in the last call that failed, or found nothing for want of a connection or a template to ask about: a sentence,
- * never NULL, valid until the next such call.
- *
- * # Safety
- * `client` is live or NULL.
- */
-SV2_API
-const char *sv2_template_client_error(struct sv2_template_client *client);
-
-/**
- * Frees a client. NULL is allowed.
- *
- * # Safety
- * `client` is live or NULL, and is not used afterwards.
- */
-SV2_API void sv2_template_client_free(struct sv2_template_client *client);
 
 /**
  * Makes a provider without clients; free it with sv2_template_provider_free.
