@@ -487,7 +487,8 @@
 
 /**
  * Clients wait for a template for this key on the present tip: build one, give it to sv2_template_provider_template_ready, and
- * go on giving better ones until SV2_TEMPLATE_EVENT_DROP_TEMPLATE. See `as.want_template`.
+ * go on giving better ones until SV2_TEMPLATE_EVENT_DROP_TEMPLATE. It comes right after blocks, so that the node begins before
+ * clients of other keys are written to; who cannot build beside the loop takes the next events first. See `as.want_template`.
  */
 #define SV2_TEMPLATE_EVENT_WANT_TEMPLATE 2
 
@@ -517,7 +518,8 @@
 #define SV2_TEMPLATE_EVENT_WRITABLE 6
 
 /**
- * Close the socket; the provider has forgotten the connection. See `as.close`.
+ * Close the socket; the provider has forgotten the connection. Until this comes, hand in what the client sends, also if it is to be
+ * closed: a block may be in it. See `as.close`.
  */
 #define SV2_TEMPLATE_EVENT_CLOSE 7
 
@@ -692,9 +694,10 @@ typedef struct sv2_template_client sv2_template_client;
 /**
  * Serves templates to any number of clients (spec 7), without sockets.
  *
- * The loop of its user: hand in what happens (_connect, _receive, _sent, _disconnect from the sockets; _template_ready,
- * _tip_changed, _transactions_ready from the node; _tick when _next_deadline has come). After each input take all events with
- * _next_event and do what they say. Inputs are allowed in between. Connections are named by numbers of the host.
+ * The loop of its user: hand in what happens (_connect, _receive, _sent, _disconnect from the sockets; _node_state, _template_ready,
+ * _tip_changed, _set_new_prev_hash, _transactions_ready, _submit_result from the node; _tick when _next_deadline has come). After
+ * each input take all events with _next_event and do what they say. Inputs are allowed in between. Connections are named by numbers
+ * of the host.
  *
  * On a new tip, and when it has said what it needs, a client gets a NewTemplate with future_template and then SetNewPrevHash; on the
  * same tip, a NewTemplate without, when the fees rose enough.
@@ -3273,9 +3276,19 @@ typedef struct sv2_template_provider_options {
     uint8_t reserved_limits[3];
     /**
      * Most templates to keep up to date at once, one for each distinct constraint key: 16. At most half of them are for keys above
-     * 16,000 weight units or 400 sigops.
+     * 16,000 weight units or 400 sigops, and the clients of one address have at most two of those.
      */
     size_t max_keys;
+    /**
+     * How many keys can come into use in a minute, and as many again above 16,000 weight units or 400 sigops: 30. Each makes the node
+     * build a template. Also so many at once after a quiet minute, or max_keys if that is more. Beyond that a client gets a key in
+     * use that covers its constraints, or is closed.
+     */
+    uint32_t max_new_keys_per_minute;
+    /**
+     * The same for the clients of one address: 10.
+     */
+    uint32_t max_new_keys_per_minute_per_address;
     /**
      * How long a key is kept up to date after its last client has gone, in milliseconds: 60,000.
      */
@@ -3306,9 +3319,14 @@ typedef struct sv2_template_provider_options {
      */
     uint64_t constraints_timeout_ms;
     /**
-     * How long a client that is refused may take to read the reason, in milliseconds: 5,000.
+     * How long a client that is refused may take to read the reason, in milliseconds: 5,000. One that has a template is also heard so
+     * long: what it found counts.
      */
     uint64_t flush_timeout_ms;
+    /**
+     * How long a client may take nothing of what waits for it, in milliseconds: 60,000. It is looked at every ten seconds.
+     */
+    uint64_t stall_timeout_ms;
     /**
      * The bounds of each connection. Here max_output is 8 MiB unless set: what a slow client may cost before it is dropped.
      */
@@ -4785,7 +4803,7 @@ sv2_status sv2_template_provider_set_identity(struct sv2_template_provider *prov
  * When there is no place, it is made: the oldest connection that is not set up is closed, or else the oldest that is not served.
  *
  * Returns SV2_ERROR_TOO_MANY if all places are taken by clients that are served, or there are more from this address than the
- * options allow: close the socket. Returns SV2_ERROR_ARGUMENT if the name is in use.
+ * options allow: close the socket. Returns SV2_ERROR_ARGUMENT if the name is in use, or the address has another length.
  *
  * # Safety
  * `provider` is live, `address` is readable or NULL.
@@ -4799,7 +4817,8 @@ sv2_status sv2_template_provider_connect(struct sv2_template_provider *provider,
 /**
  * Bytes came from a client. They are decrypted where they are, so they have no meaning afterwards; nothing keeps pointing to them.
  *
- * What is wrong with them leads to SV2_TEMPLATE_EVENT_CLOSE. Returns SV2_NOT_FOUND if there is no such connection any more.
+ * What is wrong with them leads to SV2_TEMPLATE_EVENT_CLOSE, at once or after some time. Until that comes, hand in what the client
+ * sends: a block may be in it. Returns SV2_NOT_FOUND if there is no such connection any more.
  *
  * # Safety
  * `provider` is live, `data` is readable and writable for `len` bytes.
@@ -4812,12 +4831,15 @@ sv2_status sv2_template_provider_receive(struct sv2_template_provider *provider,
                                          struct sv2_time now);
 
 /**
- * The socket is closed. Also right, and without effect, after SV2_TEMPLATE_EVENT_CLOSE.
+ * The socket is closed. Hand in all that was read from it before: a block may be in it. Also right, and without effect, after
+ * SV2_TEMPLATE_EVENT_CLOSE.
  *
  * # Safety
  * `provider` is live or NULL.
  */
-SV2_API void sv2_template_provider_disconnect(struct sv2_template_provider *provider, uint64_t connection);
+SV2_API
+void sv2_template_provider_disconnect(struct sv2_template_provider *provider,
+                                      uint64_t connection);
 
 /**
  * Bytes to write to a client, contiguous; empty if there are none. They are valid until the provider's next call.
@@ -4848,7 +4870,8 @@ sv2_status sv2_template_provider_sent(struct sv2_template_provider *provider,
  * `*template_id` becomes its identifier; they strictly increase. It is in use until SV2_TEMPLATE_EVENT_TEMPLATE_EXPIRED.
  *
  * Returns SV2_NOT_FOUND if nobody needs a template for this key any more, SV2_STALE if its tip was followed by another one,
- * SV2_ERROR_ARGUMENT if it cannot be served: sv2_template_provider_error says why. The provider then does not know it.
+ * SV2_ERROR_ARGUMENT if it cannot be served, SV2_ERROR_NULL if a member is NULL and has a length: sv2_template_provider_error says
+ * why. The provider then does not know it.
  *
  * # Safety
  * `provider` is live, `template_` and what it points to are readable, `template_id` is writable or NULL.
@@ -4924,7 +4947,8 @@ sv2_status sv2_template_provider_submit_result(struct sv2_template_provider *pro
  * Answers SV2_TEMPLATE_EVENT_WANT_TRANSACTIONS: all transactions of the template but the coinbase, in order, serialized with their
  * witnesses. They are copied. NULL if the node does not have them any more. An answer that comes too late is no error.
  *
- * Returns SV2_ERROR_ARGUMENT if they do not fit into a message; the clients are then told that there are none.
+ * Returns SV2_ERROR_ARGUMENT if they do not fit into a message; the clients are then told that there are none. Returns
+ * SV2_ERROR_NULL if one of them is NULL and has a length; nothing has happened then.
  *
  * # Safety
  * `provider` is live, `transactions` and what it points to are readable, or it is NULL.
@@ -5115,7 +5139,7 @@ SV2_API uint32_t sv2_abi_version(void);
 /** For sv2_template_provider_options: set identity. */
 #define SV2_TEMPLATE_PROVIDER_OPTIONS_INIT \
     {sizeof(sv2_template_provider_options), NULL, 0, {0, 0, 0, 0, 0, 0, 0}, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0, 0, 0}, \
-     0, 0, 0, 0, 0, 0, 0, 0, 0, \
+     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
      SV2_LIMITS_INIT, SV2_RANDOM_INIT, SV2_LOG_INIT}
 /** For sv2_template_client_options: set authority_key. */
 #define SV2_TEMPLATE_CLIENT_OPTIONS_INIT \

@@ -18,7 +18,7 @@
 /** For sv2_template_provider_options: set identity. */
 #define SV2_TEMPLATE_PROVIDER_OPTIONS_INIT \
     {sizeof(sv2_template_provider_options), NULL, 0, {0, 0, 0, 0, 0, 0, 0}, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0, 0, 0}, \
-     0, 0, 0, 0, 0, 0, 0, 0, 0, \
+     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
      SV2_LIMITS_INIT, SV2_RANDOM_INIT, SV2_LOG_INIT}
 /** For sv2_template_client_options: set authority_key. */
 #define SV2_TEMPLATE_CLIENT_OPTIONS_INIT \

@@ -122,7 +122,7 @@ fn structs_are_laid_out_as_c_sees_them() {
         sv2_template_client_close { reason may_retry reserved }
         sv2_template_client_event_as { new_template new_tip template_expired transaction_data transaction_data_error solution_lost close reserved }
         sv2_template_client_event { r#type reserved r#as }
-        sv2_template_provider_options { struct_size identity plaintext reserved fee_threshold_sat update_interval_ms template_lifetime_ms max_clients max_handshakes max_clients_per_address max_handshakes_per_address max_connections_per_minute max_requests_per_second request_burst count_loopback reserved_limits max_keys key_linger_ms max_constraints_per_tip max_pending_requests transactions_timeout_ms transaction_cache_len setup_timeout_ms constraints_timeout_ms flush_timeout_ms limits random log }
+        sv2_template_provider_options { struct_size identity plaintext reserved fee_threshold_sat update_interval_ms template_lifetime_ms max_clients max_handshakes max_clients_per_address max_handshakes_per_address max_connections_per_minute max_requests_per_second request_burst count_loopback reserved_limits max_keys max_new_keys_per_minute max_new_keys_per_minute_per_address key_linger_ms max_constraints_per_tip max_pending_requests transactions_timeout_ms transaction_cache_len setup_timeout_ms constraints_timeout_ms flush_timeout_ms stall_timeout_ms limits random log }
         sv2_address { len bytes }
         sv2_new_prev_hash { prev_hash header_timestamp nbits has_target reserved target }
     };

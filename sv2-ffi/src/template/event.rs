@@ -11,7 +11,8 @@ use crate::{sv2_block_header, sv2_bytes, sv2_u256};
 /// A block was found: submit it before anything else. It comes before all other events. See `as.submit_block`.
 pub const SV2_TEMPLATE_EVENT_SUBMIT_BLOCK: u32 = 1;
 /// Clients wait for a template for this key on the present tip: build one, give it to sv2_template_provider_template_ready, and
-/// go on giving better ones until SV2_TEMPLATE_EVENT_DROP_TEMPLATE. See `as.want_template`.
+/// go on giving better ones until SV2_TEMPLATE_EVENT_DROP_TEMPLATE. It comes right after blocks, so that the node begins before
+/// clients of other keys are written to; who cannot build beside the loop takes the next events first. See `as.want_template`.
 pub const SV2_TEMPLATE_EVENT_WANT_TEMPLATE: u32 = 2;
 /// No client needs templates for this key any more; those given before are still in use. See `as.drop_template`.
 pub const SV2_TEMPLATE_EVENT_DROP_TEMPLATE: u32 = 3;
@@ -26,7 +27,8 @@ pub const SV2_TEMPLATE_EVENT_WANT_TRANSACTIONS: u32 = 5;
 /// sv2_template_provider_sent; if that leaves more, the event comes again, behind those of others. So long answers take turns, and a
 /// new tip goes out before the rest of them. If the socket takes none now, go on when it can be written. See `as.writable`.
 pub const SV2_TEMPLATE_EVENT_WRITABLE: u32 = 6;
-/// Close the socket; the provider has forgotten the connection. See `as.close`.
+/// Close the socket; the provider has forgotten the connection. Until this comes, hand in what the client sends, also if it is to be
+/// closed: a block may be in it. See `as.close`.
 pub const SV2_TEMPLATE_EVENT_CLOSE: u32 = 7;
 /// A client is set up and has said what it needs; again whenever it changes that. See `as.client_ready`.
 pub const SV2_TEMPLATE_EVENT_CLIENT_READY: u32 = 8;

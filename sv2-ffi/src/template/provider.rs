@@ -5,7 +5,7 @@ use std::ffi::c_char;
 use sv2_core::template::{Event, Level, Provider, ProviderError};
 
 use super::event::{Lent, sv2_solution, sv2_template_event};
-use super::values::*;
+use super::values::{self, *};
 use crate::boundary::{Object, enter, enter_status, fence, fenced, free, hand_out};
 use crate::message::slice_mut;
 use crate::noise::sv2_identity;
@@ -18,9 +18,10 @@ use crate::{
 
 /// Serves templates to any number of clients (spec 7), without sockets.
 ///
-/// The loop of its user: hand in what happens (_connect, _receive, _sent, _disconnect from the sockets; _template_ready,
-/// _tip_changed, _transactions_ready from the node; _tick when _next_deadline has come). After each input take all events with
-/// _next_event and do what they say. Inputs are allowed in between. Connections are named by numbers of the host.
+/// The loop of its user: hand in what happens (_connect, _receive, _sent, _disconnect from the sockets; _node_state, _template_ready,
+/// _tip_changed, _set_new_prev_hash, _transactions_ready, _submit_result from the node; _tick when _next_deadline has come). After
+/// each input take all events with _next_event and do what they say. Inputs are allowed in between. Connections are named by numbers
+/// of the host.
 ///
 /// On a new tip, and when it has said what it needs, a client gets a NewTemplate with future_template and then SetNewPrevHash; on the
 /// same tip, a NewTemplate without, when the fees rose enough.
@@ -96,7 +97,7 @@ pub unsafe extern "C" fn sv2_template_provider_set_identity(
 /// When there is no place, it is made: the oldest connection that is not set up is closed, or else the oldest that is not served.
 ///
 /// Returns SV2_ERROR_TOO_MANY if all places are taken by clients that are served, or there are more from this address than the
-/// options allow: close the socket. Returns SV2_ERROR_ARGUMENT if the name is in use.
+/// options allow: close the socket. Returns SV2_ERROR_ARGUMENT if the name is in use, or the address has another length.
 ///
 /// # Safety
 /// `provider` is live, `address` is readable or NULL.
@@ -107,16 +108,17 @@ pub unsafe extern "C" fn sv2_template_provider_connect(
     address: *const sv2_address,
     now: sv2_time,
 ) -> sv2_status {
-    let address = match unsafe { address.as_ref() }.map(sv2_address::read).transpose() {
-        Ok(address) => address,
-        Err(status) => return status,
+    let body = |this: &mut Provider| -> Result<(), Failure> {
+        let address = unsafe { address.as_ref() }.map(sv2_address::read).transpose()?;
+        Ok(this.connect(connection, address, now.into())?)
     };
-    unsafe { call(provider, |this| this.connect(connection, address, now.into())) }
+    unsafe { call(provider, body) }
 }
 
 /// Bytes came from a client. They are decrypted where they are, so they have no meaning afterwards; nothing keeps pointing to them.
 ///
-/// What is wrong with them leads to SV2_TEMPLATE_EVENT_CLOSE. Returns SV2_NOT_FOUND if there is no such connection any more.
+/// What is wrong with them leads to SV2_TEMPLATE_EVENT_CLOSE, at once or after some time. Until that comes, hand in what the client
+/// sends: a block may be in it. Returns SV2_NOT_FOUND if there is no such connection any more.
 ///
 /// # Safety
 /// `provider` is live, `data` is readable and writable for `len` bytes.
@@ -132,7 +134,8 @@ pub unsafe extern "C" fn sv2_template_provider_receive(
     unsafe { call(provider, |this| this.receive(connection, bytes, now.into())) }
 }
 
-/// The socket is closed. Also right, and without effect, after SV2_TEMPLATE_EVENT_CLOSE.
+/// The socket is closed. Hand in all that was read from it before: a block may be in it. Also right, and without effect, after
+/// SV2_TEMPLATE_EVENT_CLOSE.
 ///
 /// # Safety
 /// `provider` is live or NULL.
@@ -176,7 +179,8 @@ pub unsafe extern "C" fn sv2_template_provider_sent(
 /// `*template_id` becomes its identifier; they strictly increase. It is in use until SV2_TEMPLATE_EVENT_TEMPLATE_EXPIRED.
 ///
 /// Returns SV2_NOT_FOUND if nobody needs a template for this key any more, SV2_STALE if its tip was followed by another one,
-/// SV2_ERROR_ARGUMENT if it cannot be served: sv2_template_provider_error says why. The provider then does not know it.
+/// SV2_ERROR_ARGUMENT if it cannot be served, SV2_ERROR_NULL if a member is NULL and has a length: sv2_template_provider_error says
+/// why. The provider then does not know it.
 ///
 /// # Safety
 /// `provider` is live, `template_` and what it points to are readable, `template_id` is writable or NULL.
@@ -188,15 +192,8 @@ pub unsafe extern "C" fn sv2_template_provider_template_ready(
     now: sv2_time,
     template_id: *mut u64,
 ) -> sv2_status {
-    let template = match unsafe { read_options(template_) } {
-        Ok(template) => template,
-        Err(status) => return status,
-    };
-    let template = match unsafe { template.read() } {
-        Ok(template) => template,
-        Err(status) => return status,
-    };
-    let body = |this: &mut Provider| {
+    let body = |this: &mut Provider| -> Result<(), Failure> {
+        let template = unsafe { sv2_template::copy(template_) }?;
         let id = this.template_ready(key.into(), template, now.into())?;
         if !template_id.is_null() {
             unsafe { template_id.write(id) };
@@ -221,7 +218,7 @@ pub unsafe extern "C" fn sv2_template_provider_tip_changed(
     now: sv2_time,
 ) -> sv2_status {
     let Some(prev_hash) = (unsafe { prev_hash.as_ref() }) else { return SV2_ERROR_NULL };
-    let body = |this: &mut Provider| {
+    let body = |this: &mut Provider| -> Result<(), Failure> {
         this.tip_changed(prev_hash.bytes, now.into());
         Ok(())
     };
@@ -261,12 +258,8 @@ pub unsafe extern "C" fn sv2_template_provider_node_state(
     state: u32,
     now: sv2_time,
 ) -> sv2_status {
-    let state = match node_state(state) {
-        Ok(state) => state,
-        Err(status) => return status,
-    };
-    let body = |this: &mut Provider| {
-        this.node_state(state, now.into());
+    let body = |this: &mut Provider| -> Result<(), Failure> {
+        this.node_state(node_state(state)?, now.into());
         Ok(())
     };
     unsafe { call(provider, body) }
@@ -286,12 +279,8 @@ pub unsafe extern "C" fn sv2_template_provider_submit_result(
     now: sv2_time,
 ) -> sv2_status {
     let Some(block_hash) = (unsafe { block_hash.as_ref() }) else { return SV2_ERROR_NULL };
-    let result = match submit_result(result) {
-        Ok(result) => result,
-        Err(status) => return status,
-    };
-    let body = |this: &mut Provider| {
-        this.submit_result(&block_hash.bytes, result, now.into());
+    let body = |this: &mut Provider| -> Result<(), Failure> {
+        this.submit_result(&block_hash.bytes, submit_result(result)?, now.into());
         Ok(())
     };
     unsafe { call(provider, body) }
@@ -300,7 +289,8 @@ pub unsafe extern "C" fn sv2_template_provider_submit_result(
 /// Answers SV2_TEMPLATE_EVENT_WANT_TRANSACTIONS: all transactions of the template but the coinbase, in order, serialized with their
 /// witnesses. They are copied. NULL if the node does not have them any more. An answer that comes too late is no error.
 ///
-/// Returns SV2_ERROR_ARGUMENT if they do not fit into a message; the clients are then told that there are none.
+/// Returns SV2_ERROR_ARGUMENT if they do not fit into a message; the clients are then told that there are none. Returns
+/// SV2_ERROR_NULL if one of them is NULL and has a length; nothing has happened then.
 ///
 /// # Safety
 /// `provider` is live, `transactions` and what it points to are readable, or it is NULL.
@@ -311,9 +301,9 @@ pub unsafe extern "C" fn sv2_template_provider_transactions_ready(
     transactions: *const sv2_bytes_list,
     now: sv2_time,
 ) -> sv2_status {
-    let body = |this: &mut Provider| {
-        let list: Option<Vec<&[u8]>> = unsafe { transactions.as_ref().map(|list| list.slices().collect()) };
-        this.transactions_ready(template_id, list.as_deref(), now.into())
+    let body = |this: &mut Provider| -> Result<(), Failure> {
+        let list = unsafe { transactions.as_ref().map(|list| values::transactions(list)) }.transpose()?;
+        Ok(this.transactions_ready(template_id, list.as_deref(), now.into())?)
     };
     unsafe { call(provider, body) }
 }
@@ -324,7 +314,7 @@ pub unsafe extern "C" fn sv2_template_provider_transactions_ready(
 /// `provider` is live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sv2_template_provider_tick(provider: *mut sv2_template_provider, now: sv2_time) -> sv2_status {
-    let body = |this: &mut Provider| {
+    let body = |this: &mut Provider| -> Result<(), Failure> {
         this.tick(now.into());
         Ok(())
     };
@@ -422,32 +412,56 @@ pub unsafe extern "C" fn sv2_template_provider_free(provider: *mut sv2_template_
     fence((), || unsafe { free(provider) });
 }
 
-/// An input of the engine, and the status for what it says.
+/// Why an input was not accepted.
+enum Failure {
+    Argument(BadArgument),
+    Provider(ProviderError),
+}
+
+impl From<BadArgument> for Failure {
+    fn from(error: BadArgument) -> Self {
+        Self::Argument(error)
+    }
+}
+
+impl From<ProviderError> for Failure {
+    fn from(error: ProviderError) -> Self {
+        Self::Provider(error)
+    }
+}
+
+/// An input of the engine, and the status for what it says. Arguments are copied inside of it, behind the fence.
 ///
 /// # Safety
 /// `provider` is NULL or live.
-unsafe fn call(
+unsafe fn call<E: Into<Failure>>(
     provider: *mut sv2_template_provider,
-    input: impl FnOnce(&mut Provider) -> Result<(), ProviderError>,
+    input: impl FnOnce(&mut Provider) -> Result<(), E>,
 ) -> sv2_status {
-    let body = |this: &mut sv2_template_provider| match input(&mut this.provider) {
+    let body = |this: &mut sv2_template_provider| match input(&mut this.provider).map_err(Into::into) {
         Ok(()) => SV2_OK,
-        Err(error) => {
+        Err(Failure::Argument(BadArgument { status, text })) => {
+            this.error.set(text);
+            status
+        }
+        Err(Failure::Provider(error)) => {
             this.error.set(error);
-            match error {
-                ProviderError::UnknownConnection | ProviderError::UnknownKey | ProviderError::UnknownTemplate => {
-                    SV2_NOT_FOUND
-                }
-                ProviderError::TooManyClients | ProviderError::TooManyFromAddress => SV2_ERROR_TOO_MANY,
-                ProviderError::StaleTemplate => SV2_STALE,
-                ProviderError::ConnectionExists
-                | ProviderError::NotInOutput
-                | ProviderError::Template(_)
-                | ProviderError::Transactions(_) => SV2_ERROR_ARGUMENT,
-            }
+            status_of(error)
         }
     };
     unsafe { enter_status(provider, body) }
+}
+
+fn status_of(error: ProviderError) -> sv2_status {
+    match error {
+        ProviderError::UnknownConnection | ProviderError::UnknownKey | ProviderError::UnknownTemplate => SV2_NOT_FOUND,
+        ProviderError::TooManyClients | ProviderError::TooManyFromAddress => SV2_ERROR_TOO_MANY,
+        ProviderError::StaleTemplate => SV2_STALE,
+        ProviderError::ConnectionExists
+        | ProviderError::NotInOutput
+        | ProviderError::Template(_)
+        | ProviderError::Transactions(_) => SV2_ERROR_ARGUMENT,
+    }
 }
 
 impl sv2_log {

@@ -9,9 +9,10 @@ use sv2_core::template::{
     ConstraintKey, NewPrevHash, NodeState, ProviderOptions, SubmitResult, Template, TemplateKind,
 };
 
+use crate::message::slice;
 use crate::noise::sv2_identity;
-use crate::options::{Options, sv2_limits, sv2_random};
-use crate::{SV2_ERROR_ARGUMENT, SV2_ERROR_NULL, sv2_bytes, sv2_status, sv2_u256, sv2_u256_list};
+use crate::options::{Options, read_options, sv2_limits, sv2_random};
+use crate::{SV2_ERROR_ARGUMENT, SV2_ERROR_NULL, sv2_bytes, sv2_bytes_list, sv2_status, sv2_u256, sv2_u256_list};
 
 /// What a template must leave free for the coinbase. Clients with the same key share a template.
 #[repr(C)]
@@ -47,12 +48,47 @@ pub struct sv2_address {
     pub bytes: [u8; 16],
 }
 
+/// An argument that cannot be used.
+pub(super) struct BadArgument {
+    pub(super) status: sv2_status,
+    /// What is wrong with it, in a sentence.
+    pub(super) text: &'static str,
+}
+
+impl BadArgument {
+    const fn new(text: &'static str) -> Self {
+        Self { status: SV2_ERROR_ARGUMENT, text }
+    }
+}
+
+/// The elements of a list that must be one: NULL stands for nothing, not for so many of them.
+///
+/// # Safety
+/// As [`slice`].
+unsafe fn given<'a, T>(items: *const T, count: usize) -> Result<&'a [T], BadArgument> {
+    if items.is_null() && count > 0 {
+        return Err(BadArgument { status: SV2_ERROR_NULL, text: "NULL was given with a length" });
+    }
+    if count > isize::MAX as usize / size_of::<T>() {
+        return Err(BadArgument::new("a length is more than any memory holds"));
+    }
+    Ok(unsafe { slice(items, count) })
+}
+
+/// The transactions of a list, none of them NULL.
+///
+/// # Safety
+/// The pointers are valid for their lengths.
+pub(super) unsafe fn transactions<'a>(list: &sv2_bytes_list) -> Result<Vec<&'a [u8]>, BadArgument> {
+    unsafe { given(list.items, list.count)?.iter().map(|item| given(item.data, item.len)).collect() }
+}
+
 impl sv2_address {
-    pub(super) fn read(&self) -> Result<IpAddr, sv2_status> {
+    pub(super) fn read(&self) -> Result<IpAddr, BadArgument> {
         match (self.len, self.bytes) {
             (4, [a, b, c, d, ..]) => Ok(IpAddr::from([a, b, c, d])),
             (16, bytes) => Ok(IpAddr::from(bytes)),
-            _ => Err(SV2_ERROR_ARGUMENT),
+            _ => Err(BadArgument::new("an address has 4 or 16 bytes")),
         }
     }
 }
@@ -64,12 +100,12 @@ pub const SV2_NODE_SYNCING: u32 = 1;
 /// The node cannot be reached, or is not running.
 pub const SV2_NODE_DOWN: u32 = 2;
 
-pub(super) fn node_state(state: u32) -> Result<NodeState, sv2_status> {
+pub(super) fn node_state(state: u32) -> Result<NodeState, BadArgument> {
     match state {
         SV2_NODE_READY => Ok(NodeState::Ready),
         SV2_NODE_SYNCING => Ok(NodeState::Syncing),
         SV2_NODE_DOWN => Ok(NodeState::Down),
-        _ => Err(SV2_ERROR_ARGUMENT),
+        _ => Err(BadArgument::new("there is no such state of the node")),
     }
 }
 
@@ -78,11 +114,11 @@ pub const SV2_SUBMIT_TAKEN: u32 = 0;
 /// The node refused the block.
 pub const SV2_SUBMIT_REFUSED: u32 = 1;
 
-pub(super) fn submit_result(result: u32) -> Result<SubmitResult, sv2_status> {
+pub(super) fn submit_result(result: u32) -> Result<SubmitResult, BadArgument> {
     match result {
         SV2_SUBMIT_TAKEN => Ok(SubmitResult::Taken),
         SV2_SUBMIT_REFUSED => Ok(SubmitResult::Refused),
-        _ => Err(SV2_ERROR_ARGUMENT),
+        _ => Err(BadArgument::new("there is no such answer to a block")),
     }
 }
 
@@ -96,12 +132,12 @@ pub const SV2_TEMPLATE_PROVISIONAL: u8 = 1;
 /// leaves clients with what they have; a newer one for the same key replaces it.
 pub const SV2_TEMPLATE_NEXT_HEIGHT: u8 = 2;
 
-fn template_kind(kind: u8) -> Result<TemplateKind, sv2_status> {
+fn template_kind(kind: u8) -> Result<TemplateKind, BadArgument> {
     match kind {
         SV2_TEMPLATE_FULL => Ok(TemplateKind::Full),
         SV2_TEMPLATE_PROVISIONAL => Ok(TemplateKind::Provisional),
         SV2_TEMPLATE_NEXT_HEIGHT => Ok(TemplateKind::NextHeight),
-        _ => Err(SV2_ERROR_ARGUMENT),
+        _ => Err(BadArgument::new("there is no such kind of template")),
     }
 }
 
@@ -169,8 +205,14 @@ pub struct sv2_template_provider_options {
     /// Zero.
     pub reserved_limits: [u8; 3],
     /// Most templates to keep up to date at once, one for each distinct constraint key: 16. At most half of them are for keys above
-    /// 16,000 weight units or 400 sigops.
+    /// 16,000 weight units or 400 sigops, and the clients of one address have at most two of those.
     pub max_keys: usize,
+    /// How many keys can come into use in a minute, and as many again above 16,000 weight units or 400 sigops: 30. Each makes the node
+    /// build a template. Also so many at once after a quiet minute, or max_keys if that is more. Beyond that a client gets a key in
+    /// use that covers its constraints, or is closed.
+    pub max_new_keys_per_minute: u32,
+    /// The same for the clients of one address: 10.
+    pub max_new_keys_per_minute_per_address: u32,
     /// How long a key is kept up to date after its last client has gone, in milliseconds: 60,000.
     pub key_linger_ms: u64,
     /// How often a client may send CoinbaseOutputConstraints while the tip stays the same: 32.
@@ -186,8 +228,11 @@ pub struct sv2_template_provider_options {
     pub setup_timeout_ms: u64,
     /// How long a client may take from SetupConnection to CoinbaseOutputConstraints, in milliseconds: 600,000.
     pub constraints_timeout_ms: u64,
-    /// How long a client that is refused may take to read the reason, in milliseconds: 5,000.
+    /// How long a client that is refused may take to read the reason, in milliseconds: 5,000. One that has a template is also heard so
+    /// long: what it found counts.
     pub flush_timeout_ms: u64,
+    /// How long a client may take nothing of what waits for it, in milliseconds: 60,000. It is looked at every ten seconds.
+    pub stall_timeout_ms: u64,
     /// The bounds of each connection. Here max_output is 8 MiB unless set: what a slow client may cost before it is dropped.
     pub limits: sv2_limits,
     /// The source of randomness.
@@ -219,7 +264,10 @@ impl sv2_template_provider_options {
         set_ms(&mut options.setup_timeout_ms, self.setup_timeout_ms);
         set_ms(&mut options.constraints_timeout_ms, self.constraints_timeout_ms);
         set_ms(&mut options.flush_timeout_ms, self.flush_timeout_ms);
+        set_ms(&mut options.stall_timeout_ms, self.stall_timeout_ms);
         set_u32(&mut options.max_constraints_per_tip, self.max_constraints_per_tip);
+        set_u32(&mut options.max_new_keys_per_minute, self.max_new_keys_per_minute);
+        set_u32(&mut options.max_new_keys_per_minute_per_address, self.max_new_keys_per_minute_per_address);
         set_u32(&mut options.max_connections_per_minute, self.max_connections_per_minute);
         set_u32(&mut options.max_requests_per_second, self.max_requests_per_second);
         set_u32(&mut options.request_burst, self.request_burst);
@@ -284,20 +332,28 @@ unsafe impl Options for sv2_template {}
 
 impl sv2_template {
     /// # Safety
-    /// The pointers are valid for their lengths.
-    pub(super) unsafe fn read(&self) -> Result<Template, sv2_status> {
+    /// `template_` is NULL or points to a readable struct that says its own size, whose pointers are valid for their lengths.
+    pub(super) unsafe fn copy(template_: *const Self) -> Result<Template, BadArgument> {
+        let text = "the template is NULL, or its struct_size is wrong";
+        unsafe { read_options(template_).map_err(|status| BadArgument { status, text })?.read() }
+    }
+
+    unsafe fn read(&self) -> Result<Template, BadArgument> {
         let kind = template_kind(self.kind)?;
         Ok(unsafe {
             Template {
                 version: self.version,
                 coinbase_tx_version: self.coinbase_tx_version,
-                coinbase_prefix: self.coinbase_prefix.as_slice().to_vec(),
+                coinbase_prefix: given(self.coinbase_prefix.data, self.coinbase_prefix.len)?.to_vec(),
                 coinbase_tx_input_sequence: self.coinbase_tx_input_sequence,
                 coinbase_tx_value_remaining: self.coinbase_tx_value_remaining,
                 coinbase_tx_outputs_count: self.coinbase_tx_outputs_count,
-                coinbase_tx_outputs: self.coinbase_tx_outputs.as_slice().to_vec(),
+                coinbase_tx_outputs: given(self.coinbase_tx_outputs.data, self.coinbase_tx_outputs.len)?.to_vec(),
                 coinbase_tx_locktime: self.coinbase_tx_locktime,
-                merkle_path: self.merkle_path.as_slice().iter().map(|node| node.0).collect(),
+                merkle_path: given(self.merkle_path.items, self.merkle_path.count)?
+                    .iter()
+                    .map(|node| node.bytes)
+                    .collect(),
                 prev_hash: self.prev_hash.bytes,
                 header_timestamp: self.header_timestamp,
                 nbits: self.nbits,
