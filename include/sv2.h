@@ -2467,13 +2467,14 @@ typedef struct sv2_node_options {
      */
     uint64_t fee_threshold_sat;
     /**
-     * How often it is looked whether fees have risen, in milliseconds: 5,000. Each look costs the node a template, and is made
+     * How often it is looked whether fees have risen, in milliseconds: 5,000, at least 1,000. Each look costs the node a template, and is made
      * only while there are keys.
      */
     uint64_t update_interval_ms;
     /**
-     * A call that the node does not answer for so long means that it hangs, in milliseconds: 30,000. The connection is then
-     * given up, and made anew.
+     * A call that the node does not answer for so long means that it hangs, in milliseconds: 30,000. A new connection is then
+     * made; the old one stays as long as there are templates of it, so that blocks found on them can be submitted. Submissions
+     * themselves have no limit.
      */
     uint64_t call_timeout_ms;
     /**
@@ -2656,7 +2657,8 @@ typedef struct sv2_submit_result {
      */
     struct sv2_u256 block_hash;
     /**
-     * 1 if the node took the block, or has it already; else 0. In versions 30 and 31 the node also says so of blocks that
+     * 1 if the node took the block, has it already (BIP 22's "duplicate" and "duplicate-inconclusive"), or stored it without making it
+     * its tip ("inconclusive"); else 0. In versions 30 and 31 the node also says so of blocks that
      * turn out to be invalid: a block is accepted when the tip changes to it.
      */
     uint8_t accepted;
@@ -4286,9 +4288,11 @@ sv2_status sv2_node_want_transactions(struct sv2_node *node,
  * A block was found: hands it to the node. What `solution` points to is copied; of it node_handle, header, block_hash and
  * coinbase_tx count. What became of it comes as SV2_NODE_EVENT_SUBMIT_RESULT, the whole block as SV2_NODE_EVENT_BLOCK.
  *
- * If the node is away, or goes away before it answers, the block is kept, as long as its transactions are known: those of the two
- * newest templates of each key are. When the node is back it is handed in again; versions 30 and 31 take no whole blocks
- * over IPC, and the result says that it could not be submitted.
+ * A node that is slow is waited for: a submission has no time limit, and one that fell behind with another call is still given the
+ * block over the connection its template came over. If that connection is gone, or goes before the node answers, the block is kept,
+ * as long as its transactions are known: those of the two newest templates of each key are, up to 64 MiB in all. When the node is
+ * back the block is handed in again; versions 30 and 31 take no whole blocks over IPC, and the result says that it could not be
+ * submitted. Returns SV2_ERROR_INTERNAL, as the other functions that ask something of the node, if the thread has failed.
  *
  * # Safety
  * `node` is live, `solution` and what it points to are readable.

@@ -21,7 +21,7 @@ const VERSIONS: [u32; 3] = [30, 31, 32];
 fn impatient(node: &FakeNode) -> Host {
     Host::with(&node.socket, |options| {
         options.call_timeout_ms = 300;
-        options.update_interval_ms = 100;
+        options.update_interval_ms = 1; // counts as a second
     })
 }
 
@@ -151,7 +151,8 @@ fn fees_that_rise_enough_bring_new_templates_for_all_keys() {
         host.wait_for_full();
     }
     node.script(|script| script.value += 999);
-    host.expect_none(Duration::from_millis(400), |event| matches!(event, Event::Template(_)));
+    host.expect_none(Duration::from_millis(2_500), |event| matches!(event, Event::Template(_)));
+    assert!((3..=5).contains(&node.count("createNewBlock")), "one look in a second");
     assert_eq!(node.count("destroy"), node.count("createNewBlock") - 2, "those that nobody got are forgotten");
     node.script(|script| script.value += 1);
     let richer = [host.wait_for_full(), host.wait_for_full()];
@@ -162,14 +163,14 @@ fn fees_that_rise_enough_bring_new_templates_for_all_keys() {
 #[test]
 fn without_keys_the_node_is_left_alone() {
     let node = FakeNode::start("alone", 32);
-    let mut host = Host::with(&node.socket, |options| options.update_interval_ms = 20);
+    let mut host = Host::with(&node.socket, |options| options.update_interval_ms = 1_000);
     host.want(KEY);
     host.wait_for_full();
     host.drop_key(KEY);
     node.wait_for("getBlock", 1);
     std::thread::sleep(Duration::from_millis(100));
     let before = node.calls().len();
-    host.expect_none(Duration::from_millis(300), |_| true);
+    host.expect_none(Duration::from_millis(1_300), |_| true);
     assert_eq!(node.calls().len(), before);
 }
 
@@ -301,7 +302,7 @@ fn a_block_that_the_node_has_already_is_accepted() {
     host.submit(&found);
     host.submit(&found); // as the engine does when the node is back
     host.wait_for_block(found.hash);
-    node.script(|script| script.accepts = false);
+    node.script(|script| (script.accepts, script.refusal) = (false, "duplicate"));
     node.launch();
     assert_eq!(host.wait_for_result(found.hash), (true, "duplicate".to_owned()));
     host.expect_none(Duration::from_millis(200), |event| matches!(event, Event::Result { .. } | Event::Block { .. }));
@@ -324,6 +325,115 @@ fn a_solution_of_which_nothing_is_left_is_told_to_be_lost() {
     assert_eq!(reason, "not submitted: the node is gone, and with it the template's transactions");
     host.want_transactions(3, template.node_handle);
     assert_eq!(host.wait_for_transactions(3), None);
+}
+
+/// What submitSolution is in each version.
+const SUBMISSIONS: [(u32, &str); 3] = [(30, "submitSolution@9"), (31, "submitSolution@7"), (32, "submitSolution@10")];
+
+#[test]
+fn a_block_found_after_another_call_took_too_long_is_submitted_over_the_connection_of_its_template() {
+    for (version, ordinal) in SUBMISSIONS {
+        let node = FakeNode::start("kept", version);
+        let mut host = impatient(&node);
+        host.want(KEY);
+        let template = host.wait_for_full();
+        node.script(|script| script.hangs_at = Some("createNewBlock"));
+        host.wait_for_state(SV2_NODE_DOWN);
+        let found = template.mine(1);
+        host.submit(&found);
+        assert_eq!(host.wait_for_result(found.hash), (true, String::new()), "version {version}");
+        assert_eq!((node.count(ordinal), node.count("submitBlock")), (1, 0));
+        assert_eq!(Block::parse(&host.wait_for_block(found.hash)).unwrap().header, found.header);
+        node.script(|script| script.hangs_at = None);
+    }
+}
+
+#[test]
+fn a_submission_may_take_longer_than_other_calls() {
+    for (version, ordinal) in SUBMISSIONS {
+        let node = FakeNode::start("slow", version);
+        let mut host = impatient(&node);
+        host.want(KEY);
+        let template = host.wait_for_full();
+        node.script(|script| script.hangs_at = Some(ordinal));
+        let found = template.mine(1);
+        host.submit(&found);
+        node.wait_for(ordinal, 1);
+        host.expect_none(Duration::from_millis(900), |event| {
+            matches!(event, Event::Result { .. } | Event::State { state: SV2_NODE_DOWN, .. })
+        });
+        // Not even the end of the session ends it.
+        node.script(|script| script.hangs_at = Some("createNewBlock"));
+        assert_eq!(host.wait_for_result(found.hash), (true, String::new()), "version {version}");
+        assert_eq!((node.count(ordinal), node.count("submitBlock")), (1, 0));
+        node.script(|script| script.hangs_at = None);
+    }
+}
+
+#[test]
+fn a_submission_that_fails_is_followed_by_the_whole_block_where_the_node_takes_blocks() {
+    for (version, ordinal) in SUBMISSIONS {
+        let node = FakeNode::start("fails", version);
+        node.script(|script| script.throws_at = Some(ordinal));
+        let mut host = Host::new(&node.socket);
+        host.want(KEY);
+        let found = host.wait_for_full().mine(1);
+        host.submit(&found);
+        let (accepted, reason) = host.wait_for_result(found.hash);
+        assert_eq!((accepted, node.count("submitBlock")), if version == 32 { (true, 1) } else { (false, 0) });
+        let words =
+            if version == 32 { "" } else { "not submitted: the node says: std::exception: the node's own words" };
+        assert_eq!(reason, words);
+        host.wait_for_block(found.hash);
+    }
+}
+
+#[test]
+fn a_block_that_the_node_stores_without_making_it_its_tip_is_taken() {
+    let node = FakeNode::start("inconclusive", 32);
+    let mut host = Host::new(&node.socket);
+    host.want(KEY);
+    let template = host.wait_for_full();
+    for (extranonce, reason, is_taken) in
+        [(1, "inconclusive", true), (2, "duplicate", true), (3, "duplicate-invalid", false), (4, "rejected", false)]
+    {
+        node.script(|script| (script.accepts, script.refusal) = (false, reason));
+        let found = template.mine(extranonce);
+        host.submit(&found);
+        assert_eq!(host.wait_for_result(found.hash), (is_taken, reason.to_owned()));
+    }
+}
+
+#[test]
+fn one_block_is_fetched_at_a_time_and_a_submission_does_not_wait_for_it() {
+    for (version, ordinal) in SUBMISSIONS {
+        let node = FakeNode::start("fetched", version);
+        node.script(|script| script.hangs_at = Some("getBlock"));
+        let mut host = Host::new(&node.socket);
+        host.want(KEY);
+        let first = host.wait_for_full();
+        node.wait_for("getBlock", 1);
+        host.want(WIDE_KEY);
+        let second = host.wait_for_full();
+        assert_ne!(first.node_handle, second.node_handle);
+        let found = second.mine(1);
+        host.submit(&found);
+        assert_eq!(host.wait_for_result(found.hash), (true, String::new()));
+        assert_eq!((node.count(ordinal), node.count("getBlock")), (1, 1), "version {version}");
+        node.script(|script| script.hangs_at = None);
+        host.wait_for_block(found.hash);
+    }
+}
+
+#[test]
+fn a_node_that_breaks_at_every_first_template_is_tried_less_and_less_often() {
+    let node = FakeNode::start("breaks", 32);
+    node.script(|script| script.dies_at = Some("createNewBlock"));
+    let host = Host::new(&node.socket);
+    host.want(KEY);
+    std::thread::sleep(Duration::from_millis(2_000));
+    // After 100, 200, 400 and 800 ms.
+    assert!((2..=6).contains(&node.connections()), "{}", node.connections());
 }
 
 #[test]

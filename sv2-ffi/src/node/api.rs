@@ -333,6 +333,11 @@ impl Template {
         }
     }
 
+    /// Whether the node takes whole blocks, too.
+    pub(super) fn has_submit_block(&self) -> bool {
+        matches!(self, Self::Newer(_))
+    }
+
     /// Lets the node forget the template. Nothing may be under way on it.
     pub(super) async fn destroy(&self, threads: &Threads) -> Result<(), CallError> {
         any_version!(self, Self(template) => call!(threads, template.destroy_request()).map(|_| ()))
@@ -400,6 +405,10 @@ impl Transactions {
         });
         let ranges = ranges.collect();
         Ok(Arc::new(Self { block, ranges }))
+    }
+
+    pub(super) fn len_in_bytes(&self) -> usize {
+        self.block.len()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &[u8]> + Clone {

@@ -122,6 +122,8 @@ impl sv2_node_options {
     unsafe fn read(&self) -> Option<Settings> {
         /// The size of sockaddr_un's path, its NUL left out.
         const MAX_PATH_LEN: usize = 107;
+        /// Each look at the fees costs the node a template, under its main lock.
+        const MIN_UPDATE_INTERVAL: Duration = Duration::from_secs(1);
         let path = unsafe { self.socket_path.as_slice() };
         if path.is_empty() || path.len() > MAX_PATH_LEN || path.contains(&0) {
             return None;
@@ -130,7 +132,7 @@ impl sv2_node_options {
         Some(Settings {
             path: PathBuf::from(OsStr::from_bytes(path)),
             fee_threshold_sat: or(self.fee_threshold_sat, 1_000),
-            update_interval: Duration::from_millis(or(self.update_interval_ms, 5_000)),
+            update_interval: Duration::from_millis(or(self.update_interval_ms, 5_000)).max(MIN_UPDATE_INTERVAL),
             call_timeout: Duration::from_millis(or(self.call_timeout_ms, 30_000)),
         })
     }
@@ -205,10 +207,10 @@ pub unsafe extern "C" fn sv2_node_deliver(
                 let id = std::ptr::null_mut();
                 let status = sv2_template_provider_template_ready(provider, ready.key, &ready.template_, now, id);
                 if status != SV2_OK {
-                    this.queue.command(Command::FreeTemplate(ready.template_.node_handle));
+                    let _ = this.queue.command(Command::FreeTemplate(ready.template_.node_handle));
                 }
                 if status == SV2_STALE {
-                    this.queue.command(Command::WantTemplate(ready.key.into()));
+                    let _ = this.queue.command(Command::WantTemplate(ready.key.into()));
                 }
                 status
             }
@@ -303,9 +305,11 @@ pub unsafe extern "C" fn sv2_node_want_transactions(
 /// A block was found: hands it to the node. What `solution` points to is copied; of it node_handle, header, block_hash and
 /// coinbase_tx count. What became of it comes as SV2_NODE_EVENT_SUBMIT_RESULT, the whole block as SV2_NODE_EVENT_BLOCK.
 ///
-/// If the node is away, or goes away before it answers, the block is kept, as long as its transactions are known: those of the two
-/// newest templates of each key are. When the node is back it is handed in again; versions 30 and 31 take no whole blocks
-/// over IPC, and the result says that it could not be submitted.
+/// A node that is slow is waited for: a submission has no time limit, and one that fell behind with another call is still given the
+/// block over the connection its template came over. If that connection is gone, or goes before the node answers, the block is kept,
+/// as long as its transactions are known: those of the two newest templates of each key are, up to 64 MiB in all. When the node is
+/// back the block is handed in again; versions 30 and 31 take no whole blocks over IPC, and the result says that it could not be
+/// submitted. Returns SV2_ERROR_INTERNAL, as the other functions that ask something of the node, if the thread has failed.
 ///
 /// # Safety
 /// `node` is live, `solution` and what it points to are readable.
@@ -342,9 +346,9 @@ pub unsafe extern "C" fn sv2_node_free(node: *mut sv2_node) {
 /// # Safety
 /// `node` is NULL or live.
 unsafe fn command(node: *mut sv2_node, command: impl FnOnce() -> Command) -> sv2_status {
-    let body = |this: &mut sv2_node| {
-        this.queue.command(command());
-        SV2_OK
+    let body = |this: &mut sv2_node| match this.queue.command(command()) {
+        Ok(()) => SV2_OK,
+        Err(()) => SV2_ERROR_INTERNAL,
     };
     unsafe { enter_status(node, body) }
 }

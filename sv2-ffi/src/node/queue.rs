@@ -77,9 +77,15 @@ impl Queue {
         self.event.1.as_raw_fd()
     }
 
-    pub(super) fn command(&self, command: Command) {
-        self.lock().commands.push_back(command);
+    /// `Err` if the thread has ended by an error of its own: nobody would do it.
+    pub(super) fn command(&self, command: Command) -> Result<(), ()> {
+        let mut queues = self.lock();
+        if queues.has_failed {
+            return Err(());
+        }
+        queues.commands.push_back(command);
         raise(&self.command.0);
+        Ok(())
     }
 
     /// The thread is to end.
@@ -175,4 +181,18 @@ fn raise(end: &UnixStream) {
 fn drain(end: &UnixStream) {
     let mut bytes = [0; 64];
     while (&*end).read(&mut bytes).is_ok_and(|n| n == bytes.len()) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_has_failed_is_asked_for_nothing_more() {
+        let queue = Queue::new().unwrap();
+        assert_eq!(queue.command(Command::FreeTemplate(1)), Ok(()));
+        queue.fail();
+        assert_eq!(queue.command(Command::FreeTemplate(2)), Err(()));
+        assert_eq!(queue.take_commands().len(), 1);
+    }
 }

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::path::Path;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bitcoin_capnp_types_newer::init_capnp::init;
 use capnp::message::ReaderOptions;
@@ -59,23 +59,23 @@ pub(super) struct Session {
 /// How a session ended.
 pub(super) struct Ended {
     pub(super) why: String,
-    /// Whether templates were to be had before.
-    pub(super) was_ready: bool,
+    /// Since when templates were to be had, if ever.
+    pub(super) ready_since: Option<Instant>,
 }
 
 /// Connects, serves until something goes wrong, and says what.
 pub(super) async fn run(worker: &Rc<Worker>) -> Ended {
-    let was_ready = Cell::new(false);
-    let why = match serve(worker, &was_ready).await {
+    let ready_since = Cell::new(None);
+    let why = match serve(worker, &ready_since).await {
         Ok(never) => match never {},
         Err(why) => why,
     };
-    Ended { why, was_ready: was_ready.get() }
+    Ended { why, ready_since: ready_since.get() }
 }
 
 enum Never {}
 
-async fn serve(worker: &Rc<Worker>, was_ready: &Cell<bool>) -> Result<Never, String> {
+async fn serve(worker: &Rc<Worker>, ready_since: &Cell<Option<Instant>>) -> Result<Never, String> {
     let path = worker.options.path.as_path();
     let socket = connect(path).map_err(|error| explain(path, &error))?;
     let (reader, writer) = Stream::pair(socket, &worker.reactor).map_err(|error| explain(path, &error))?;
@@ -94,7 +94,7 @@ async fn serve(worker: &Rc<Worker>, was_ready: &Cell<bool>) -> Result<Never, Str
         };
         let _ = closing.send(why);
     });
-    let work = Box::pin(converse(worker, init, calls, was_ready));
+    let work = Box::pin(converse(worker, init, calls, ready_since));
     match select(closed, work).await {
         Either::Left((why, _)) => Err(why.unwrap_or_default()),
         Either::Right((Ok(never), _)) => match never {},
@@ -107,7 +107,7 @@ async fn converse(
     worker: &Rc<Worker>,
     init: init::Client,
     calls: Calls,
-    was_ready: &Cell<bool>,
+    ready_since: &Cell<Option<Instant>>,
 ) -> Result<Never, CallError> {
     let limit = worker.options.call_timeout;
     let construct = calls.answer(None, init.construct_request().send().promise);
@@ -131,7 +131,7 @@ async fn converse(
     });
     session.wait_until_synced(worker).await?;
     let tip = session.call(session.mining.tip(&session.threads)).await?.ok_or(CallError::NoTemplate)?;
-    was_ready.set(true);
+    ready_since.set(Some(Instant::now()));
     worker.begin(&session);
     session.set_tip(worker, tip);
     let background =
@@ -145,7 +145,7 @@ async fn converse(
 }
 
 /// What a call gives, unless it is not answered in time: then the node hangs.
-async fn within<T>(
+pub(super) async fn within<T>(
     reactor: &Reactor,
     limit: Duration,
     call: impl Future<Output = Result<T, CallError>>,

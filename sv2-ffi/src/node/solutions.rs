@@ -1,9 +1,10 @@
 //! Blocks that were found: handed to the node, and kept until it has answered.
 
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use sv2_core::bitcoin::{Hash, assemble};
+use sv2_core::bitcoin::assemble;
 use sv2_core::template::{Level, Solution};
 
 use super::api::{Submitted, Transactions};
@@ -21,180 +22,206 @@ const GONE: &str = "the node is gone, and with it the template's transactions";
 
 /// A block that the node has not answered for.
 pub(super) struct Unsubmitted {
-    solution: Rc<Solution>,
+    solution: Solution,
     held: Rc<Held>,
     /// With them the block is whole, and can be handed in over another connection. They may become known after the solution.
-    transactions: Option<Arc<Transactions>>,
+    transactions: RefCell<Option<Arc<Transactions>>>,
     /// Whether the host was given the block.
-    is_given_out: bool,
+    is_given_out: Cell<bool>,
+    /// Whether the node was asked, and may still answer.
+    is_under_way: Cell<bool>,
 }
 
+/// A node may take long over a block: it writes its whole cache to the disk at times. So no submission has a limit, and none ends
+/// with the session: it is lost only when its connection is.
 impl Worker {
-    /// Hands a solution to the node, at once if it is there.
+    /// Hands a solution to the node, at once if the connection of its template is there.
     pub(super) fn submit(self: &Rc<Self>, solution: Solution) {
         if self.unsubmitted.borrow().iter().any(|kept| kept.solution.block_hash == solution.block_hash) {
             // The engine hands it out again when the node is back; so do we.
             return;
         }
-        let solution = Rc::new(solution);
         let Some(held) = self.templates.get(solution.node_handle) else {
-            return self.not_submitted(&solution, "its template was freed or never given out".to_owned());
+            return self.not_submitted(&solution, "its template was freed or never given out");
         };
-        let transactions = held.transactions.borrow().clone();
-        let remote = held.remote.borrow().clone();
-        if let (Some(session), Some(remote)) = (self.session(), remote) {
-            let (solution_kept, held_kept) = (Rc::clone(&solution), Rc::clone(&held));
-            self.keep(Unsubmitted { solution: solution_kept, held: held_kept, transactions, is_given_out: false });
+        let remote = held.remote();
+        let transactions = held.transactions.clone();
+        let (is_given_out, is_under_way) = (Cell::new(false), Cell::new(remote.is_some()));
+        let found = Rc::new(Unsubmitted { solution, held, transactions, is_given_out, is_under_way });
+        if let Some(remote) = remote {
+            self.keep(&found);
             let worker = Rc::clone(self);
-            return session.clone().spawn(async move { worker.submit_to(&session, &held, &remote, &solution).await });
+            return self.spawn(async move { worker.submit_to(&remote, &found).await });
         }
-        // The template is of an earlier connection, or there is none now.
-        let Some(transactions) = transactions else {
-            return self.not_submitted(&solution, GONE.to_owned());
-        };
-        self.give_out(&solution, &transactions);
-        let whole = Some(Arc::clone(&transactions));
-        self.keep(Unsubmitted { solution: Rc::clone(&solution), held, transactions: whole, is_given_out: true });
+        if found.kept_transactions().is_none() {
+            return self.not_submitted(&found.solution, GONE);
+        }
+        self.keep(&found);
+        self.give_out(&found);
         if let Some(session) = self.session() {
-            self.submit_whole(&session, solution, transactions);
+            self.submit_whole(&session, &found);
         }
     }
 
-    async fn submit_to(
-        &self,
-        session: &Session,
-        held: &Rc<Held>,
-        remote: &Remote,
-        solution: &Rc<Solution>,
-    ) -> Result<(), CallError> {
-        {
+    async fn submit_to(self: &Rc<Self>, remote: &Rc<Remote>, found: &Rc<Unsubmitted>) {
+        let Solution { header, coinbase_tx, .. } = &found.solution;
+        let answer = {
             let _only_call = remote.busy.lock().await;
-            let submission = remote.template.submit(&session.threads, &solution.header, &solution.coinbase_tx);
-            match session.call(submission).await {
-                Ok(submitted) => self.settle(solution, submitted),
-                // It is still kept: another connection may take it.
-                Err(error) if error.ends_session() => return Err(error),
-                Err(error) => {
-                    self.unkeep(solution);
-                    self.not_submitted(solution, error.to_string());
-                }
-            }
+            remote.template.submit(&remote.threads, header, coinbase_tx).await
+        };
+        let failure = answer.map(|submitted| self.settle(found, submitted)).err();
+        let fetched = self.fetch_transactions(&found.held).await;
+        if let Ok(transactions) = &fetched {
+            found.transactions.replace(Some(Arc::clone(transactions)));
         }
-        match self.fetch_transactions(session, held).await {
-            Ok(transactions) => self.give_out(solution, &transactions),
+        let is_whole = found.kept_transactions().is_some();
+        match &fetched {
+            _ if is_whole => self.give_out(found),
             Err(error) => {
-                let hash = sv2_core::bitcoin::RpcHex(solution.block_hash);
+                let hash = sv2_core::bitcoin::RpcHex(found.solution.block_hash);
                 self.log(Level::Warning, format!("block {hash} cannot be stored: {error}"));
-                if error.ends_session() {
-                    return Err(error);
+            }
+            Ok(_) => {}
+        }
+        found.is_under_way.set(false);
+        self.settled.set();
+        match failure {
+            None => {}
+            Some(error) if error.ends_session() && !is_whole => self.fail(found, GONE),
+            // Perhaps it takes the block by itself.
+            Some(error) if is_whole && (error.ends_session() || remote.template.has_submit_block()) => {
+                self.log(Level::Warning, format!("a submission failed, the whole block is handed in: {error}"));
+                if let Some(session) = self.session() {
+                    self.submit_whole(&session, found);
                 }
             }
+            Some(error) => self.fail(found, &error.to_string()),
         }
-        Ok(())
     }
 
-    /// The connection is gone. Blocks that are whole are kept for the next one, and given to the host; of the others nothing is
-    /// left.
-    pub(super) fn rescue_solutions(&self) {
-        let mut lost = Vec::new();
-        self.unsubmitted.borrow_mut().retain_mut(|kept| match kept.find_transactions() {
-            Some(transactions) => {
-                if !std::mem::replace(&mut kept.is_given_out, true) {
-                    self.give_out(&kept.solution, &transactions);
-                }
-                true
-            }
-            None => {
-                lost.push(Rc::clone(&kept.solution));
-                false
-            }
-        });
-        for solution in lost {
-            self.not_submitted(&solution, GONE.to_owned());
-        }
+    /// The session has ended. Blocks that are whole are given to the host: it may take long until the node answers for them.
+    pub(super) fn give_out_kept(&self) {
+        let unsubmitted = self.unsubmitted.borrow().clone();
+        unsubmitted.iter().for_each(|found| self.give_out(found));
     }
 
     /// Hands in, over a new connection, the whole blocks that an earlier one gave no answer for.
     pub(super) fn resubmit(self: &Rc<Self>, session: &Rc<Session>) {
-        let whole: Vec<_> = self.unsubmitted.borrow().iter().filter_map(Unsubmitted::whole).collect();
-        for (solution, transactions) in whole {
-            self.submit_whole(session, solution, transactions);
-        }
+        let unsubmitted = self.unsubmitted.borrow().clone();
+        unsubmitted.iter().filter(|found| !found.is_under_way()).for_each(|found| self.submit_whole(session, found));
     }
 
-    /// Hands in a block that does not need its template.
-    fn submit_whole(self: &Rc<Self>, session: &Rc<Session>, solution: Rc<Solution>, transactions: Arc<Transactions>) {
-        let (worker, session) = (Rc::clone(self), Rc::clone(session));
-        session.clone().spawn(async move {
-            let block = assemble(&solution.header, &solution.coinbase_tx, transactions.iter());
-            let why = match session.call(session.mining.submit_block(&session.threads, &block)).await {
-                Ok(submitted) => {
-                    worker.settle(&solution, submitted);
-                    return Ok(());
+    /// Hands in a block that does not need its template. If the connection is lost it stays kept for the next.
+    fn submit_whole(self: &Rc<Self>, session: &Rc<Session>, found: &Rc<Unsubmitted>) {
+        let Some(block) = found.block() else { return };
+        found.is_under_way.set(true);
+        let (worker, session, found) = (Rc::clone(self), Rc::clone(session), Rc::clone(found));
+        self.spawn(async move {
+            let answer = session.mining.submit_block(&session.threads, &block).await;
+            found.is_under_way.set(false);
+            match answer {
+                Ok(submitted) => worker.settle(&found, submitted),
+                Err(error) if error.ends_session() => {
+                    let other = worker.session().filter(|other| !Rc::ptr_eq(other, &session));
+                    if let Some(other) = other {
+                        worker.submit_whole(&other, &found);
+                    }
+                    worker.settled.set();
                 }
-                Err(error) if error.ends_session() => return Err(error),
-                Err(CallError::Unimplemented) => format!(
-                    "version {} of the node takes no whole blocks over IPC: hand in the stored block with its submitblock",
-                    session.mining.version()
+                Err(CallError::Unimplemented) => worker.fail(
+                    &found,
+                    &format!(
+                        "version {} of the node takes no whole blocks over IPC: hand in the stored block with its submitblock",
+                        session.mining.version()
+                    ),
                 ),
-                Err(error) => error.to_string(),
-            };
-            worker.unkeep(&solution);
-            worker.not_submitted(&solution, why);
-            Ok(())
+                Err(error) => worker.fail(&found, &error.to_string()),
+            }
         });
     }
 
-    fn keep(&self, new: Unsubmitted) {
+    fn keep(&self, new: &Rc<Unsubmitted>) {
         let mut kept = self.unsubmitted.borrow_mut();
         let oldest = (kept.len() >= MAX_UNSUBMITTED).then(|| kept.remove(0));
-        kept.push(new);
+        kept.push(Rc::clone(new));
         drop(kept);
         if let Some(oldest) = oldest {
-            self.not_submitted(&oldest.solution, "too many blocks wait for the node".to_owned());
+            self.not_submitted(&oldest.solution, "too many blocks wait for the node");
         }
     }
 
-    fn unkeep(&self, solution: &Rc<Solution>) {
-        self.unsubmitted.borrow_mut().retain(|kept| !Rc::ptr_eq(&kept.solution, solution));
+    /// False if it was not kept any more: then the host has been told what became of it.
+    fn unkeep(&self, found: &Rc<Unsubmitted>) -> bool {
+        let mut kept = self.unsubmitted.borrow_mut();
+        let before = kept.len();
+        kept.retain(|kept| !Rc::ptr_eq(kept, found));
         self.settled.set();
+        kept.len() < before
     }
 
     /// The node has answered.
-    fn settle(&self, solution: &Rc<Solution>, submitted: Submitted) {
-        self.unkeep(solution);
-        // BIP 22: the node has the block already, so an earlier submission did arrive.
-        let accepted = submitted.accepted || submitted.reason == "duplicate";
+    fn settle(&self, found: &Rc<Unsubmitted>, submitted: Submitted) {
+        if !self.unkeep(found) {
+            return;
+        }
+        let accepted = submitted.accepted || is_taken(&submitted.reason);
         let reason = match (accepted, submitted.reason) {
             (false, reason) if reason.is_empty() => "this version of the node does not say why".to_owned(),
             (_, reason) => reason,
         };
-        self.result(solution.node_handle, solution.block_hash, accepted, reason);
+        self.result(&found.solution, accepted, reason);
     }
 
-    fn not_submitted(&self, solution: &Solution, why: String) {
-        self.result(solution.node_handle, solution.block_hash, false, format!("not submitted: {why}"));
+    fn fail(&self, found: &Rc<Unsubmitted>, why: &str) {
+        if self.unkeep(found) {
+            self.not_submitted(&found.solution, why);
+        }
     }
 
-    fn result(&self, node_handle: u64, block_hash: Hash, accepted: bool, reason: String) {
+    fn not_submitted(&self, solution: &Solution, why: &str) {
+        self.result(solution, false, format!("not submitted: {why}"));
+    }
+
+    fn result(&self, solution: &Solution, accepted: bool, reason: String) {
+        let (node_handle, block_hash) = (solution.node_handle, solution.block_hash);
         self.push(Event::SubmitResult { node_handle, block_hash, accepted, reason });
     }
 
-    fn give_out(&self, solution: &Solution, transactions: &Transactions) {
-        let bytes = assemble(&solution.header, &solution.coinbase_tx, transactions.iter());
-        self.push(Event::Block { node_handle: solution.node_handle, block_hash: solution.block_hash, bytes });
+    /// Gives a block to the host, once, if it is whole.
+    fn give_out(&self, found: &Unsubmitted) {
+        if !found.is_given_out.get()
+            && let Some(bytes) = found.block()
+        {
+            found.is_given_out.set(true);
+            let (node_handle, block_hash) = (found.solution.node_handle, found.solution.block_hash);
+            self.push(Event::Block { node_handle, block_hash, bytes });
+        }
     }
 }
 
 impl Unsubmitted {
-    fn find_transactions(&mut self) -> Option<Arc<Transactions>> {
-        if self.transactions.is_none() {
-            self.transactions = self.held.transactions.borrow().clone();
-        }
-        self.transactions.clone()
+    pub(super) fn is_under_way(&self) -> bool {
+        self.is_under_way.get()
     }
 
-    fn whole(&self) -> Option<(Rc<Solution>, Arc<Transactions>)> {
-        Some((Rc::clone(&self.solution), Arc::clone(self.transactions.as_ref()?)))
+    /// Its transactions, from now on kept.
+    fn kept_transactions(&self) -> Option<Arc<Transactions>> {
+        let mut kept = self.transactions.borrow_mut();
+        if kept.is_none() {
+            kept.clone_from(&self.held.transactions.borrow());
+        }
+        kept.clone()
     }
+
+    /// The whole block, if it is known.
+    fn block(&self) -> Option<Vec<u8>> {
+        let transactions = self.kept_transactions()?;
+        Some(assemble(&self.solution.header, &self.solution.coinbase_tx, transactions.iter()))
+    }
+}
+
+/// Whether a word of BIP 22 means that the node has the block and does not hold it to be invalid: an earlier submission did arrive,
+/// or it is stored without being the tip.
+fn is_taken(reason: &str) -> bool {
+    matches!(reason, "duplicate" | "inconclusive" | "duplicate-inconclusive")
 }

@@ -10,37 +10,55 @@ use sv2_core::bitcoin::Hash;
 use sv2_core::template::ConstraintKey;
 
 use super::api::{self, Transactions};
+use super::threads::Threads;
 
 /// For how many of the newest templates of each key the transactions are kept. Miners work on the newest, and for a moment on
 /// the one before.
 const TEMPLATES_WITH_TRANSACTIONS: usize = 2;
 
+/// Most bytes of transactions to keep, of all templates: those of the oldest go first.
+const MAX_TRANSACTION_BYTES: usize = 64 << 20;
+
 /// A template that the host knows by its handle. It outlives the connection it came over.
 pub(super) struct Held {
     pub(super) key: ConstraintKey,
     /// The template in the node; `None` once the connection is gone.
-    pub(super) remote: RefCell<Option<Rc<Remote>>>,
+    remote: RefCell<Option<Rc<Remote>>>,
     /// The transactions, as long as they are kept. With them a block can be put together without the node.
     pub(super) transactions: RefCell<Option<Arc<Transactions>>>,
+}
+
+impl Held {
+    /// The template in the node, as long as the connection it came over is open: also when another has taken its place, since a
+    /// block can be submitted over the old one, and in versions 30 and 31 over no other.
+    pub(super) fn remote(&self) -> Option<Rc<Remote>> {
+        self.remote.borrow().clone().filter(|remote| remote.threads.is_open())
+    }
 }
 
 /// A template in the node. The last to drop it lets the node forget it, so nothing is ever under way on it then.
 pub(super) struct Remote {
     pub(super) template: api::Template,
+    /// Those of its connection, which they keep open.
+    pub(super) threads: Threads,
     /// A submission changes the template in the node, without a lock there: it must be the only call that touches the block.
     pub(super) busy: futures::lock::Mutex<()>,
     discarded: UnboundedSender<api::Template>,
 }
 
 impl Remote {
-    pub(super) fn new(template: api::Template, discarded: UnboundedSender<api::Template>) -> Rc<Self> {
-        Rc::new(Self { template, busy: futures::lock::Mutex::new(()), discarded })
+    pub(super) fn new(
+        template: api::Template,
+        threads: Threads,
+        discarded: UnboundedSender<api::Template>,
+    ) -> Rc<Self> {
+        Rc::new(Self { template, threads, busy: futures::lock::Mutex::new(()), discarded })
     }
 }
 
 impl Drop for Remote {
     fn drop(&mut self) {
-        // Without a receiver the connection is gone, and the node has forgotten everything.
+        // Without a receiver the session is over: then the node forgets what is released.
         let _ = self.discarded.unbounded_send(self.template.clone());
     }
 }
@@ -91,9 +109,34 @@ impl Templates {
         for older in same_key.skip(TEMPLATES_WITH_TRANSACTIONS) {
             older.transactions.take();
         }
+        let mut room = MAX_TRANSACTION_BYTES;
+        for held in held.values().rev() {
+            let len = held.transactions.borrow().as_ref().map_or(0, |kept| kept.len_in_bytes());
+            match room.checked_sub(len) {
+                Some(left) => room = left,
+                None => drop(held.transactions.take()),
+            }
+        }
     }
 
-    /// The connection is gone, and with it what the node held.
+    /// Whether the transactions of a template would be kept.
+    pub(super) fn is_recent(&self, of: &Rc<Held>) -> bool {
+        let held = self.held.borrow();
+        let same_key = held.values().rev().filter(|held| held.key == of.key);
+        same_key.take(TEMPLATES_WITH_TRANSACTIONS).any(|held| Rc::ptr_eq(held, of))
+    }
+
+    /// Connections are gone, and with them what the node held.
+    pub(super) fn lose_closed(&self) {
+        for held in self.held.borrow().values() {
+            let is_closed = held.remote.borrow().as_ref().is_some_and(|remote| !remote.threads.is_open());
+            if is_closed {
+                held.remote.take();
+            }
+        }
+    }
+
+    /// Nothing more is wanted of the node.
     pub(super) fn lose_remotes(&self) {
         for held in self.held.borrow().values() {
             held.remote.take();

@@ -88,6 +88,11 @@ impl Threads {
         Self { pool: Rc::new(Pool { map, idle: RefCell::default(), made: Cell::new(0) }), calls }
     }
 
+    /// Whether the connection is there: also one that was given up may still answer.
+    pub(super) fn is_open(&self) -> bool {
+        !self.calls.0.is_closed()
+    }
+
     /// An idle thread, or a new one. It need not be there yet to be named in a call.
     pub(super) fn lease(&self) -> Lease {
         let idle = self.pool.idle.borrow_mut().pop();

@@ -32,11 +32,12 @@ pub struct sv2_node_options {
     pub socket_path: sv2_str,
     /// A template on the same tip is given when it is worth at least so many satoshis more than the last one: 1,000.
     pub fee_threshold_sat: u64,
-    /// How often it is looked whether fees have risen, in milliseconds: 5,000. Each look costs the node a template, and is made
+    /// How often it is looked whether fees have risen, in milliseconds: 5,000, at least 1,000. Each look costs the node a template, and is made
     /// only while there are keys.
     pub update_interval_ms: u64,
-    /// A call that the node does not answer for so long means that it hangs, in milliseconds: 30,000. The connection is then
-    /// given up, and made anew.
+    /// A call that the node does not answer for so long means that it hangs, in milliseconds: 30,000. A new connection is then
+    /// made; the old one stays as long as there are templates of it, so that blocks found on them can be submitted. Submissions
+    /// themselves have no limit.
     pub call_timeout_ms: u64,
     /// Where the log goes.
     pub log: sv2_log,
@@ -95,7 +96,8 @@ pub struct sv2_submit_result {
     pub node_handle: u64,
     /// The block's hash.
     pub block_hash: sv2_u256,
-    /// 1 if the node took the block, or has it already; else 0. In versions 30 and 31 the node also says so of blocks that
+    /// 1 if the node took the block, has it already (BIP 22's "duplicate" and "duplicate-inconclusive"), or stored it without making it
+    /// its tip ("inconclusive"); else 0. In versions 30 and 31 the node also says so of blocks that
     /// turn out to be invalid: a block is accepted when the tip changes to it.
     pub accepted: u8,
     /// Zero.

@@ -18,7 +18,7 @@ use super::api::{Contents, Transactions};
 use super::error::CallError;
 use super::queue::{Command, Event, Queue};
 use super::reactor::Reactor;
-use super::session::{self, Session};
+use super::session::{self, Session, within};
 use super::signal::Signal;
 use super::solutions::Unsubmitted;
 use super::templates::{Current, Held, Remote, Templates};
@@ -28,8 +28,15 @@ use crate::{SV2_NODE_DOWN, SV2_NODE_READY};
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LAST_RETRY: Duration = Duration::from_secs(10);
 
-/// Most connections at once: one, and those that were given up and wait for the node to answer.
+/// A connection that was up for so long was good, also if there was nothing to do.
+const GOOD_AFTER: Duration = Duration::from_secs(10);
+
+/// Most connections at once: one, and those that were given up and wait for the node to answer, or for the host to free their
+/// templates.
 const MAX_CONNECTIONS: usize = 4;
+
+/// How long to wait for one of so many to end by itself.
+const CONNECTIONS_PATIENCE: Duration = Duration::from_secs(120);
 
 /// How long the node may take, in the end, to answer for what it was asked.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -54,13 +61,18 @@ pub(super) struct Worker {
     /// What the host wants templates for.
     keys: RefCell<BTreeMap<ConstraintKey, Key>>,
     pub(super) templates: Templates,
-    pub(super) unsubmitted: RefCell<Vec<Unsubmitted>>,
+    pub(super) unsubmitted: RefCell<Vec<Rc<Unsubmitted>>>,
     /// Set when there is one less.
     pub(super) settled: Signal,
     session: RefCell<Option<Rc<Session>>>,
+    /// Whether a template came over the connection.
+    has_offered: Cell<bool>,
+    /// Held while the node is asked for a block: they are large, and what is urgent goes over the same socket.
+    fetching: futures::lock::Mutex<()>,
     spawner: LocalSpawner,
-    /// How many connections there are, also those that were given up.
-    connections: Cell<usize>,
+    /// What closes each connection, also those that were given up, the oldest first.
+    connections: RefCell<BTreeMap<u64, oneshot::Sender<()>>>,
+    last_connection: Cell<u64>,
     /// Set when there is one less.
     connection_closed: Signal,
 }
@@ -90,8 +102,11 @@ pub(super) fn run(options: Settings, queue: Arc<Queue>) {
         unsubmitted: RefCell::default(),
         settled: Signal::default(),
         session: RefCell::default(),
+        has_offered: Cell::new(false),
+        fetching: futures::lock::Mutex::new(()),
         spawner: pool.spawner(),
-        connections: Cell::new(0),
+        connections: RefCell::default(),
+        last_connection: Cell::new(0),
         connection_closed: Signal::default(),
     });
     let (stop, stopped) = oneshot::channel::<()>();
@@ -173,13 +188,11 @@ impl Worker {
     fn want_transactions(self: &Rc<Self>, template_id: u64, node_handle: u64) {
         let held = self.templates.get(node_handle);
         let kept = held.as_ref().and_then(|held| held.transactions.borrow().clone());
-        if let (None, Some(held), Some(session)) = (&kept, held, self.session()) {
+        if let (None, Some(held)) = (&kept, held) {
             let worker = Rc::clone(self);
-            return session.clone().spawn(async move {
-                let fetched = worker.fetch_transactions(&session, &held).await;
-                let transactions = fetched.as_ref().ok().cloned();
+            return self.spawn(async move {
+                let transactions = worker.fetch_transactions(&held).await.ok();
                 worker.push(Event::Transactions { template_id, transactions });
-                fetched.map(|_| ())
             });
         }
         self.push(Event::Transactions { template_id, transactions: kept });
@@ -209,19 +222,19 @@ impl Worker {
     async fn stay_connected(self: &Rc<Self>) {
         let mut retry = FIRST_RETRY;
         loop {
-            while self.connections.get() >= MAX_CONNECTIONS {
-                self.connection_closed.wait().await;
-            }
+            self.wait_for_few_connections().await;
+            self.has_offered.set(false);
             let ended = session::run(self).await;
             self.session.take();
-            self.templates.lose_remotes();
+            self.templates.lose_closed();
             for key in self.keys.borrow_mut().values_mut() {
                 *key = Key::default();
             }
             self.is_test_chain.set(false);
             self.set_state(SV2_NODE_DOWN, 0, ended.why);
-            self.rescue_solutions();
-            if ended.was_ready {
+            self.give_out_kept();
+            // One that fails at the first template each time is not to be tried ten times a second.
+            if self.has_offered.get() || ended.ready_since.is_some_and(|since| since.elapsed() >= GOOD_AFTER) {
                 retry = FIRST_RETRY;
             }
             self.reactor.sleep(retry).await;
@@ -229,21 +242,45 @@ impl Worker {
         }
     }
 
+    /// A node that hangs answers nothing over the connections that were given up either: they must not keep it from being tried.
+    async fn wait_for_few_connections(&self) {
+        while self.connections.borrow().len() >= MAX_CONNECTIONS {
+            self.log(Level::Warning, format!("{MAX_CONNECTIONS} connections to the node wait for its answers"));
+            if self.reactor.within(CONNECTIONS_PATIENCE, self.connection_closed.wait()).await.is_ok() {
+                continue;
+            }
+            self.log(Level::Warning, "the oldest connection to the node is closed without its answer".to_owned());
+            if let Some((_, close)) = self.connections.borrow_mut().pop_first() {
+                let _ = close.send(());
+            }
+        }
+    }
+
     /// Drives a connection, until the last word is said on it.
     pub(super) fn spawn_connection(self: &Rc<Self>, connection: impl Future<Output = ()> + 'static) {
         let worker = Rc::clone(self);
-        self.connections.set(self.connections.get() + 1);
-        let _ = self.spawner.spawn_local(async move {
-            connection.await;
-            worker.connections.set(worker.connections.get().saturating_sub(1));
+        let number = self.last_connection.get() + 1;
+        self.last_connection.set(number);
+        let (close, closing) = oneshot::channel();
+        self.connections.borrow_mut().insert(number, close);
+        self.spawn(async move {
+            // What was left of it is gone with the pair.
+            drop(select(Box::pin(connection), closing).await);
+            worker.connections.borrow_mut().remove(&number);
+            worker.templates.lose_closed();
             worker.connection_closed.set();
         });
+    }
+
+    /// Does something beside the rest, whatever becomes of the session.
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + 'static) {
+        let _ = self.spawner.spawn_local(task);
     }
 
     /// Lets the node answer for the blocks that were found, for a while.
     async fn finish_submissions(&self) {
         let all_answered = async {
-            while self.session().is_some() && !self.unsubmitted.borrow().is_empty() {
+            while self.unsubmitted.borrow().iter().any(|found| found.is_under_way()) {
                 self.settled.wait().await;
             }
         };
@@ -253,11 +290,11 @@ impl Worker {
     /// Lets the node finish what it was asked, for a while.
     async fn leave(&self) {
         if let Some(session) = self.session.take() {
-            let _ = self.spawner.spawn_local(session.interrupt());
+            self.spawn(session.interrupt());
         }
         self.templates.lose_remotes();
         let all_closed = async {
-            while self.connections.get() > 0 {
+            while !self.connections.borrow().is_empty() {
                 self.connection_closed.wait().await;
             }
         };
@@ -342,7 +379,7 @@ impl Worker {
     ) -> Result<(Rc<Remote>, Made), CallError> {
         let use_mempool = kind == TemplateKind::Full;
         let (template, contents) = session.call(session.mining.create(&session.threads, key, use_mempool)).await?;
-        Ok((Remote::new(template, session.discarded.clone()), Made { kind, contents }))
+        Ok((Remote::new(template, session.threads.clone(), session.discarded.clone()), Made { kind, contents }))
     }
 
     /// The node gave no template for a key: not again before the next interval.
@@ -385,6 +422,7 @@ impl Worker {
                 self.templates.free(node_handle);
                 continue;
             }
+            self.has_offered.set(true);
             self.push(Event::TemplateReady { key: *key, template });
             self.keep_or_fetch_transactions(session, held, is_empty);
         }
@@ -436,26 +474,39 @@ impl Worker {
         if is_empty {
             return self.templates.keep_transactions(&held, Transactions::none());
         }
-        let (worker, session) = (Rc::clone(self), Rc::clone(session));
-        session.clone().spawn(async move { worker.fetch_transactions(&session, &held).await.map(|_| ()) });
+        let worker = Rc::clone(self);
+        session.spawn(async move {
+            // Others may have taken its place while it waits for its turn.
+            drop(worker.fetching.lock().await);
+            if !worker.templates.is_recent(&held) {
+                return Ok(());
+            }
+            worker.fetch_transactions(&held).await.map(|_| ())
+        });
     }
 
     /// The transactions of a template from the node. They are kept.
-    pub(super) async fn fetch_transactions(
-        &self,
-        session: &Session,
-        held: &Rc<Held>,
-    ) -> Result<Arc<Transactions>, CallError> {
-        if let Some(kept) = held.transactions.borrow().clone() {
-            return Ok(kept);
+    pub(super) async fn fetch_transactions(&self, held: &Rc<Held>) -> Result<Arc<Transactions>, CallError> {
+        loop {
+            let turn = self.fetching.lock().await;
+            // Somebody may have fetched them meanwhile.
+            if let Some(kept) = held.transactions.borrow().clone() {
+                return Ok(kept);
+            }
+            let remote = held.remote().ok_or_else(|| CallError::Lost("the template is gone".to_owned()))?;
+            let Some(_only_call) = remote.busy.try_lock() else {
+                // A submission, which goes first. Others need not wait for it.
+                drop(turn);
+                drop(remote.busy.lock().await);
+                continue;
+            };
+            return self.fetch(held, &remote).await;
         }
-        let remote = held.remote.borrow().clone().ok_or(CallError::NoTemplate)?;
-        let _only_call = remote.busy.lock().await;
-        // Somebody may have fetched them meanwhile.
-        if let Some(kept) = held.transactions.borrow().clone() {
-            return Ok(kept);
-        }
-        let block = session.call(remote.template.block(&session.threads)).await?;
+    }
+
+    async fn fetch(&self, held: &Rc<Held>, remote: &Remote) -> Result<Arc<Transactions>, CallError> {
+        let call = remote.template.block(&remote.threads);
+        let block = within(&self.reactor, self.options.call_timeout, call).await?;
         let transactions = Transactions::of_block(block)?;
         self.templates.keep_transactions(held, Arc::clone(&transactions));
         Ok(transactions)

@@ -51,7 +51,9 @@ pub struct Script {
     pub is_test_chain: bool,
     pub is_in_download: bool,
     pub accepts: bool,
-    /// A method that is never answered.
+    /// Why versions newer than 31 say that they do not.
+    pub refusal: &'static str,
+    /// A method that is answered only when this is another.
     pub hangs_at: Option<&'static str>,
     /// A method at which the connection is closed.
     pub dies_at: Option<&'static str>,
@@ -90,6 +92,7 @@ impl FakeNode {
             is_test_chain: true,
             is_in_download: false,
             accepts: true,
+            refusal: "bad-cb-amount",
             hangs_at: None,
             dies_at: None,
             throws_at: None,
@@ -227,7 +230,7 @@ impl Fake {
             state.script.clone()
         };
         if script.hangs_at == Some(name) {
-            pending::<()>().await;
+            self.until(|script| script.hangs_at != Some(name)).await;
         }
         if script.dies_at == Some(name) {
             self.is_dead.set(true);
@@ -588,7 +591,7 @@ schema!(newer, bitcoin_capnp_types_newer, init {} mining {
         let script = self.0.called("submitBlock").await?;
         sv2_core::bitcoin::Block::parse(params.get()?.get_block()?).unwrap();
         results.get().set_result(script.accepts);
-        results.get().set_reason(if script.accepts { "" } else { "duplicate" });
+        results.get().set_reason(if script.accepts { "" } else { script.refusal });
         Ok(())
     }
 } template {
@@ -616,7 +619,7 @@ schema!(newer, bitcoin_capnp_types_newer, init {} mining {
     ) -> Result<(), Error> {
         let script = self.fake.called("submitSolution@10").await?;
         results.get().set_result(script.accepts);
-        results.get().set_reason(if script.accepts { "" } else { "bad-cb-amount" });
+        results.get().set_reason(if script.accepts { "" } else { script.refusal });
         Ok(())
     }
 });
