@@ -3,7 +3,6 @@
 //   sv2node    asks interfaces::Mining: waits for tips, makes templates, looks whether the fees rose.
 //   sv2submit  submits blocks, at once and one after another, and stores them afterwards.
 //   sv2data    serializes the transactions that job declarators ask for.
-//
 // What the last three have for the engine they hand to sv2loop with Post(). What the engine needs it says: see Drain().
 
 #include <node/sv2_template_provider.h>
@@ -32,12 +31,11 @@ using Key = sv2_constraint_key; //!< what a template leaves free for the coinbas
 constexpr auto CHECK_INTERVAL{5s};
 //! How much the fees must have risen for clients to get a new template on the same tip.
 constexpr CAmount FEE_THRESHOLD{1000};
-//! Clients are pools and job declarators, not miners. Each takes a file descriptor.
-constexpr size_t MAX_CLIENTS{100};
+constexpr size_t MAX_CLIENTS{100};  //!< pools and job declarators, not miners; each takes a file descriptor
+constexpr int EVENTS_PER_TURN{32}; //!< then news of the node and of clients are looked at again
 //! Certificates begin in the past, for clients whose clock is late, and are renewed at half time.
 constexpr auto CERTIFICATE_BACKDATE{1h};
 constexpr auto CERTIFICATE_VALIDITY{24h * 30};
-
 constexpr std::array DEFAULT_PORT{8442, 18442, 38442, 18447, 48442}; //!< main, testnet3, signet, regtest, testnet4
 
 //! A template as it was made. When it is solved the block within `source` changes, at which sv2submit alone looks.
@@ -84,6 +82,18 @@ sv2::Result<sv2::Identity> Certify(const sv2::SecretKey& authority, const sv2::S
     return sv2::Identity::issue(authority, static_key, now - CERTIFICATE_BACKDATE, now + CERTIFICATE_VALIDITY);
 }
 
+//! Writes a file beside and moves it into place, so that a crash leaves no half. The node's umask makes files private.
+bool Store(const fs::path& path, std::span<const unsigned char> bytes)
+{
+    const fs::path temporary{path + ".new"};
+    FILE* file{fsbridge::fopen(temporary, "wb")};
+    const bool is_written{file && fwrite(bytes.data(), bytes.size(), 1, file) == 1 && FileCommit(file)};
+    if (file) fclose(file);
+    if (!is_written || !RenameOver(temporary, path)) return false;
+    DirectoryCommit(path.parent_path());
+    return true;
+}
+
 struct Provider {
     Provider(NodeContext& node, sv2::SecretKey authority, sv2::SecretKey static_key, sv2::TemplateProvider engine,
              std::shared_ptr<Sock> listener)
@@ -94,8 +104,7 @@ struct Provider {
         if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0) throw std::runtime_error(SysErrorString(errno));
         m_wake = std::make_shared<Sock>(pair[0]);
         m_waker = std::make_unique<Sock>(pair[1]);
-        m_events.emplace(m_listener, Sock::Events{Sock::RecvEvent});
-        m_events.emplace(m_wake, Sock::Events{Sock::RecvEvent});
+        for (const auto& sock : {m_listener, m_wake}) m_events.emplace(sock, Sock::Events{Sock::RecvEvent});
         m_submitter.Start(1);
         m_serializer.Start(1);
         m_node_thread = std::thread{&util::TraceThread, "sv2node", [this] { ThreadNode(); }};
@@ -124,16 +133,15 @@ private:
     void Post(std::function<void()> action) EXCLUSIVE_LOCKS_REQUIRED(!m_mutex)
     {
         WITH_LOCK(m_mutex, m_posted.push_back(std::move(action)));
-        // If the socket is full, there is enough to wake up from.
-        (void)m_waker->Send("", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+        (void)m_waker->Send("", 1, MSG_NOSIGNAL | MSG_DONTWAIT); // if it is full there is enough to wake up from
     }
 
     // ------------------------------------------------------------------------------------------- sv2loop: the engine
     void ThreadLoop() EXCLUSIVE_LOCKS_REQUIRED(!m_mutex)
     {
-        while (!m_interrupted) {
+        for (bool is_more{false}; !m_interrupted;) {
             const auto now{SteadyClock::now()};
-            auto wake_at{now + (m_accept_failed ? std::chrono::seconds{1} : 1h)}; // hourly for the certificate
+            auto wake_at{now + (is_more ? 0s : m_accept_failed ? 1s : 1h)}; // hourly for the certificate
             if (const auto deadline{m_engine.next_deadline()}) wake_at = std::clamp(*deadline, now, wake_at);
             m_events.at(m_listener).requested = m_accept_failed ? 0 : Sock::RecvEvent;
             if (!m_wake->WaitMany(std::chrono::ceil<std::chrono::milliseconds>(wake_at - now), m_events)) continue;
@@ -146,19 +154,27 @@ private:
                 if (occurred & Sock::SendEvent) Write(id);
                 if (occurred & (Sock::RecvEvent | Sock::ErrorEvent)) Read(id);
             }
-            if (m_renew_at <= SystemClock::now()) {
+            // Also when the clock was set back: the certificate may not be valid yet.
+            const auto until_renewal{m_renew_at - SystemClock::now()};
+            if (until_renewal <= 0s || until_renewal > CERTIFICATE_VALIDITY / 2) {
                 const auto identity{Certify(m_authority, m_static_key)};
                 const bool is_renewed{identity && m_engine.set_identity(*identity).ok()};
                 if (!is_renewed) LogError("sv2: the certificate could not be renewed");
-                m_renew_at += is_renewed ? CERTIFICATE_VALIDITY / 2 : 1h;
+                m_renew_at = SystemClock::now() + (is_renewed ? CERTIFICATE_VALIDITY / 2 : 1h);
             }
             (void)m_engine.tick(sv2::now());
-            Drain();
+            is_more = Drain();
+            if (!m_engine.failed()) continue;
+            LogError("sv2: the engine has failed, and nobody is served any more: %s", m_engine.error());
+            Interrupt();
         }
+        // A block that has arrived counts, whatever ends the loop.
+        for (const auto& [id, _] : std::map{m_clients}) Read(id);
+        while (const auto solution{m_engine.next_solution()}) Submit(*solution);
     }
 
-    //! Does what the engine wants. To be called after the engine was told something.
-    void Drain() EXCLUSIVE_LOCKS_REQUIRED(!m_mutex)
+    //! Does what the engine wants, some of it at a time. True if there may be more.
+    bool Drain() EXCLUSIVE_LOCKS_REQUIRED(!m_mutex)
     {
         const sv2::overloaded handle{
             [&](const sv2::SubmitBlock& e) { Submit(e.solution); },
@@ -173,14 +189,14 @@ private:
             [&](const sv2::Close& e) { Close(e.connection, e.reason); },
             [&](const sv2::ClientReady& e) { LogInfo("sv2: client %d is set up", e.connection); },
             [&](const sv2::BlockAccepted& e) { LogInfo("sv2: block %s is the tip", sv2::to_string(e.block_hash)); },
-            [&](const sv2::SolutionRefused& e) { LogWarning("sv2: client %d solved nothing known", e.connection); },
+            [&](const sv2::SolutionRefused& e) { LogInfo("sv2: client %d: refusal %d", e.connection, e.refusal); },
         };
-        while (const auto event{m_engine.next_event()}) std::visit(handle, *event);
-        if (m_engine.failed() && !m_interrupted) {
-            LogError("sv2: the engine has failed, and nobody is served any more: %s", m_engine.error());
-            while (const auto solution{m_engine.next_solution()}) Submit(*solution);
-            Interrupt();
+        for (int i{0}; i < EVENTS_PER_TURN; ++i) {
+            const auto event{m_engine.next_event()};
+            if (!event) return false;
+            std::visit(handle, *event);
         }
+        return true;
     }
 
     // ------------------------------------------------------------------------------------------ sv2loop: the sockets
@@ -273,8 +289,8 @@ private:
             DataStream block;
             block << TX_WITH_WITNESS(of->source->getBlock());
             const fs::path directory{m_node.args->GetDataDirNet() / "sv2_blocks"};
-            TryCreateDirectories(directory);
-            if (!WriteBinaryFile(directory / fs::u8path(hash), block.str())) LogError("sv2: cannot store %s", hash);
+            if (TryCreateDirectories(directory)) DirectoryCommit(directory.parent_path());
+            if (!Store(directory / fs::u8path(hash), MakeUCharSpan(block))) LogError("sv2: cannot store %s", hash);
         });
     }
 
@@ -296,13 +312,12 @@ private:
     // ------------------------------------------------------------------------------------------------------- sv2node
     void ThreadNode() EXCLUSIVE_LOCKS_REQUIRED(!m_mutex)
     {
-        uint256 tip;
         auto fees_checked{SteadyClock::now()};
         while (!IsEnding()) {
             const bool is_idle{m_is_ready == true && WITH_LOCK(m_mutex, return m_wanted.empty())};
             const MillisecondsDouble timeout{is_idle ? MillisecondsDouble::max() : CHECK_INTERVAL};
-            // Upon interrupt() nothing is returned: the tip is the one before.
-            if (const auto now{m_mining->waitTipChanged(tip, timeout)}) tip = now->hash;
+            const auto now{m_mining->waitTipChanged(m_tip, timeout)};
+            const uint256 tip{now ? now->hash : m_tip}; // nothing is returned upon interrupt()
             if (tip.IsNull() || !FollowTip(tip)) continue;
             std::map<Key, bool> wanted;
             WITH_LOCK(m_mutex, wanted = m_wanted; for (auto& [_, is_asked] : m_wanted) is_asked = false);
@@ -338,10 +353,9 @@ private:
     //! Gives the engine a template: a new one, or one that is better than `before`, or on another tip, if there is one.
     void HandOver(const Key& key, uint8_t kind, const TemplateRef& before = nullptr) EXCLUSIVE_LOCKS_REQUIRED(!m_mutex)
     {
-        BlockCreateOptions options;
-        options.use_mempool = kind == SV2_TEMPLATE_FULL;
-        options.block_reserved_weight = key.reserved_weight;
-        options.coinbase_output_max_additional_sigops = key.sigops;
+        const BlockCreateOptions options{.use_mempool = kind == SV2_TEMPLATE_FULL,
+                                         .block_reserved_weight = key.reserved_weight,
+                                         .coinbase_output_max_additional_sigops = key.sigops};
         try {
             std::unique_ptr<BlockTemplate> source;
             if (before) source = before->source->waitNext({.timeout = 0ms, .fee_threshold = FEE_THRESHOLD});
@@ -378,7 +392,7 @@ private:
     bool m_accept_failed{false};
     SystemClock::time_point m_renew_at{SystemClock::now() + CERTIFICATE_VALIDITY / 2};
     // For sv2node alone.
-    uint256 m_tip;                       //!< that the engine was told of
+    uint256 m_tip;                       //!< the newest one, by waitTipChanged() or as a template has it
     std::optional<bool> m_is_ready;      //!< what the engine was told of the node
     std::map<Key, TemplateRef> m_latest; //!< full templates
     uint64_t m_next_handle{1};
@@ -403,15 +417,8 @@ sv2::SecretKey ReadOrMakeKey(const fs::path& path)
         if (key) return *std::move(key);
         throw std::runtime_error(fs::PathToString(path) + " holds no key: restore it, or remove it for a new identity");
     }
-    // Written beside and moved into place, so that a crash leaves no half key. The node's umask makes files private.
     auto key{Take(sv2::SecretKey::generate())};
-    const fs::path temporary{path + ".new"};
-    FILE* file{fsbridge::fopen(temporary, "wb")};
-    const bool is_written{file && fwrite(key.secret_bytes().data(), SV2_SECRET_KEY_LEN, 1, file) == 1 &&
-                          FileCommit(file)};
-    if (file) fclose(file);
-    if (!is_written || !RenameOver(temporary, path)) throw std::runtime_error("cannot write " + fs::PathToString(path));
-    DirectoryCommit(path.parent_path());
+    if (!Store(path, key.secret_bytes())) throw std::runtime_error("cannot write " + fs::PathToString(path));
     return key;
 }
 
@@ -468,10 +475,6 @@ util::Result<void> StartSv2TemplateProvider(NodeContext& node)
     }
 }
 
-void InterruptSv2TemplateProvider()
-{
-    if (g_provider) g_provider->Interrupt();
-}
-
+void InterruptSv2TemplateProvider() { if (g_provider) g_provider->Interrupt(); }
 void StopSv2TemplateProvider() { g_provider.reset(); }
 } // namespace node

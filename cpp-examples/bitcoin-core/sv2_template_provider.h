@@ -7,13 +7,11 @@ class ArgsManager;
 namespace node {
 struct NodeContext;
 
-//! Tells of -sv2, -sv2bind and -sv2port.
-void AddSv2Args(ArgsManager& argsman);
+void AddSv2Args(ArgsManager& argsman); //!< Tells of -sv2, -sv2bind and -sv2port.
 //! If -sv2 is set: reads or makes the keys, opens the port, starts the threads. To be called when the chainstate is
 //! loaded. Fails with a sentence if a key file is damaged or the port cannot be opened.
 util::Result<void> StartSv2TemplateProvider(NodeContext& node);
-//! Has the threads end soon.
-void InterruptSv2TemplateProvider();
+void InterruptSv2TemplateProvider(); //!< Has the threads end soon.
 //! Waits for the threads; blocks that were found are submitted before. To be called while `node` is still whole.
 void StopSv2TemplateProvider();
 } // namespace node
