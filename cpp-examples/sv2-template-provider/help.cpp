@@ -57,7 +57,8 @@ Files:
                             testnet3, testnet4, signet or regtest in it:
                               sv2_authority_key, sv2_static_key   the keys; clients know the first one
                               sv2_solutions                       a line for each block that was found
-                              sv2_blocks/<hash>.hex               the blocks, as bitcoin-cli submitblock takes them
+                              sv2_blocks/<hash>.hex               the blocks, as bitcoin-cli submitblock takes them, if
+                                                                  the node has told their transactions
   -conf=<file>              Configuration file, in the data directory unless its path is absolute; 0 for none (default:
                             sv2-tp.conf). It has lines name=value, comments after #, and sections such as [regtest].
                             The command line wins.
@@ -83,7 +84,9 @@ Accepted because sv2-tp has them, without effect: -logthreadnames, -logsourceloc
 What can be switched is off as -<name>=0 or -no<name>.
 
 It prints its authority key, which clients must know, and for each solved block "block <hash> accepted at height <n>".
-SIGINT and SIGTERM end it. It ends with a failure when it cannot do its job, and says why; while the node is away it
-keeps its clients and waits for it.
+SIGINT and SIGTERM end it, a second one at once; SIGHUP has it begin the log file anew, for those who rotate logs. It ends
+with a failure when it cannot do its job, and says why; while the node is away it keeps its clients and waits for it, and
+hands it the blocks that were found meanwhile. A block that was not seen accepted when the program ended or was killed is
+not handed in again by itself: the next start says so, and how it is done by hand.
 )";
 }

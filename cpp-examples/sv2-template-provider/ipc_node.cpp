@@ -89,9 +89,12 @@ void IpcNode::take_events() {
 
 void IpcNode::handle(const sv2_node_event& event) {
     switch (event.type) {
-    case SV2_NODE_EVENT_STATE: say_state(event.as.state); break;
+    case SV2_NODE_EVENT_STATE:
+        say_state(event.as.state);
+        if (is_on_other_chain(event.as.state)) return refuse_chain();
+        break;
     case SV2_NODE_EVENT_TEMPLATE_READY:
-        if (is_of_other_chain(event.as.template_ready.template_)) return;
+        if (is_of_other_chain(event.as.template_ready.template_)) return refuse_chain();
         break;
     case SV2_NODE_EVENT_SUBMIT_RESULT: {
         const sv2_submit_result& result = event.as.submit_result;
@@ -128,16 +131,21 @@ void IpcNode::say_state(const sv2_node_state& state) {
     last_state_ = std::move(line);
 }
 
-// A node does not say which chain it is on, but its blocks tell: none is easier than its chain allows, and on regtest all
-// are equally easy.
-bool IpcNode::is_of_other_chain(const sv2_template& of) {
-    const bool is_other = network_.name == "regtest" ? of.nbits != network_.easiest_nbits
-                                                     : is_easier(of.nbits, network_.easiest_nbits);
-    if (is_other) {
-        events_.failed("The node at " + socket_ + " is not on the network " + std::string{network_.name} +
-                       ": say the one it is on, as -chain=<chain>.");
-    }
-    return is_other;
+// A node does not say which chain it is on, but whether that is the main one.
+bool IpcNode::is_on_other_chain(const sv2_node_state& state) const {
+    const bool is_test_chain = network_.name != "main";
+    return state.state == SV2_NODE_READY && (state.is_test_chain != 0) != is_test_chain;
+}
+
+// Of test chains the blocks tell something: none is easier than its chain allows, and on regtest all are equally easy. What
+// stays unseen is a test chain other than regtest in place of another one whose blocks may be at least as easy.
+bool IpcNode::is_of_other_chain(const sv2_template& of) const {
+    return network_.name == "regtest" ? of.nbits != network_.easiest_nbits : is_easier(of.nbits, network_.easiest_nbits);
+}
+
+void IpcNode::refuse_chain() {
+    events_.failed("The node at " + socket_ + " is not on the network " + std::string{network_.name} +
+                   ": say the one it is on, as -chain=<chain>.");
 }
 
 #endif

@@ -30,7 +30,9 @@ private:
     void take_events();
     void handle(const sv2_node_event& event);
     void say_state(const sv2_node_state& state);
-    bool is_of_other_chain(const sv2_template& of);
+    bool is_on_other_chain(const sv2_node_state& state) const;
+    bool is_of_other_chain(const sv2_template& of) const;
+    void refuse_chain();
 
     const Network& network_;
     const std::string socket_;

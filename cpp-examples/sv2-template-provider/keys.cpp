@@ -112,3 +112,7 @@ sv2::Result<sv2::Identity> Keys::identity(std::chrono::sys_seconds now, std::chr
     if (!certificate) return certificate.status();
     return sv2::Identity::create(static_key, *certificate);
 }
+
+bool is_renewal_due(std::chrono::sys_seconds made, std::chrono::sys_seconds now, std::chrono::seconds validity) {
+    return now < made || now >= made + validity / 2;
+}

@@ -1,6 +1,7 @@
 // The provider's keys: two files in the data directory, where sv2-tp has them and as it writes them.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -23,3 +24,7 @@ struct Keys {
     // An identity with a certificate that begins an hour ago, for clients whose clock is late.
     sv2::Result<sv2::Identity> identity(std::chrono::sys_seconds now, std::chrono::seconds validity) const;
 };
+
+// Whether a certificate that was made at `made` is to be replaced: at half time, and when the clock was set back, as it may not be
+// valid yet.
+bool is_renewal_due(std::chrono::sys_seconds made, std::chrono::sys_seconds now, std::chrono::seconds validity);

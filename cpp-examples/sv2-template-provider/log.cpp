@@ -6,21 +6,41 @@
 
 #include <cerrno>
 #include <chrono>
+#include <condition_variable>
 #include <cstdio>
-#include <cstring>
 #include <ctime>
 #include <mutex>
+#include <thread>
+#include <utility>
 #include <vector>
+
+#include "files.hpp"
 
 namespace {
 
 constexpr std::array<std::string_view, 5> level_words{"error", "warning", "info", "debug", "trace"};
 constexpr std::array<std::string_view, category_count> category_words{"sv2", "ipc", "net"};
 
+// What waits to be written is no more than this.
+constexpr std::size_t most_waiting = 4 << 20;
+
 struct Log {
-    std::mutex mutex;
     LogOptions options;
-    std::FILE* file = nullptr;
+    File file;  // of the writer, if there is one
+
+    std::mutex mutex;
+    std::condition_variable changed;
+    std::string waiting;  // lines
+    std::uint64_t dropped = 0;
+    bool reopening = false;
+    bool ending = false;
+    bool running = false;  // the writer
+    std::thread writer;
+
+    void add(const std::string& line);
+    void work();
+    void write(const std::string& lines);
+    void reopen();
 };
 
 // Never destroyed: a thread may still write while the program ends.
@@ -86,26 +106,115 @@ void shrink(const std::filesystem::path& path) {
     }
 }
 
+File open_file(const std::filesystem::path& path) {
+    return File{::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, S_IRUSR | S_IWUSR)};
+}
+
+std::string line_of(const LogOptions& options, Level level, Category category, std::string_view text) {
+    std::string line;
+    if (options.timestamps) line += timestamp(options.microseconds);
+    line.append(1, '[').append(word(category));
+    if (level != Level::debug || options.always_level) line.append(1, ':').append(word(level));
+    line.append("] ");
+    append_escaped(line, text);
+    line += '\n';
+    return line;
+}
+
+void Log::add(const std::string& line) {
+    {
+        const std::lock_guard lock{mutex};
+        if (!running) return write(line);
+        if (waiting.size() + line.size() > most_waiting) {
+            ++dropped;
+            return;
+        }
+        waiting += line;
+    }
+    changed.notify_one();
+}
+
+// Writes what comes until the end is announced and everything is written.
+void Log::work() {
+    std::unique_lock lock{mutex};
+    for (;;) {
+        changed.wait(lock, [this] { return ending || reopening || !waiting.empty(); });
+        std::string lines = std::exchange(waiting, {});
+        const bool reopens = std::exchange(reopening, false);
+        const std::uint64_t left_out = std::exchange(dropped, 0);
+        if (lines.empty() && !reopens) return;
+        lock.unlock();
+        write(lines);
+        if (left_out > 0) {
+            write(line_of(options, Level::warning, Category::sv2,
+                          std::to_string(left_out) + " lines were dropped here: the log was not written fast enough"));
+        }
+        if (reopens) reopen();
+        lock.lock();
+    }
+}
+
+void Log::write(const std::string& lines) {
+    const std::span bytes{reinterpret_cast<const std::uint8_t*>(lines.data()), lines.size()};
+    // Where nobody reads any more nothing is written any more.
+    if (options.console && !write_all(STDOUT_FILENO, bytes) && errno == EPIPE) options.console = false;
+    if (file) (void)write_all(file.get(), bytes);
+}
+
+void Log::reopen() {
+    if (options.file.empty()) return;
+    if (File anew = open_file(options.file)) {
+        file = std::move(anew);
+    } else {
+        write(line_of(options, Level::error, Category::sv2, because(options.file, "reopen")));
+    }
+}
+
 }  // namespace
 
 std::optional<Level> level_of(std::string_view text) { return find<Level>(level_words, text); }
 std::optional<Category> category_of(std::string_view text) { return find<Category>(category_words, text); }
 
 std::string open_log(const LogOptions& options) {
-    std::FILE* file = nullptr;
+    close_log();
+    File file;
     if (!options.file.empty()) {
         if (options.shrink_file) shrink(options.file);
-        const int descriptor =
-            ::open(options.file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, S_IRUSR | S_IWUSR);
-        if (descriptor >= 0) file = ::fdopen(descriptor, "a");
-        if (!file) return "Cannot write the log " + options.file.string() + ": " + std::strerror(errno) + ".";
+        file = open_file(options.file);
+        if (!file) return because(options.file, "write the log");
     }
     Log& log = the_log();
     const std::lock_guard lock{log.mutex};
-    if (log.file) std::fclose(log.file);
-    log.file = file;
+    log.file = std::move(file);
     log.options = options;
+    log.ending = false;
+    log.running = true;
+    log.writer = std::thread{[&log] { log.work(); }};
     return {};
+}
+
+void reopen_log() noexcept {
+    Log& log = the_log();
+    {
+        const std::lock_guard lock{log.mutex};
+        log.reopening = log.running;
+    }
+    log.changed.notify_one();
+}
+
+void close_log() noexcept {
+    Log& log = the_log();
+    if (!log.writer.joinable()) return;
+    {
+        const std::lock_guard lock{log.mutex};
+        log.ending = true;
+    }
+    log.changed.notify_one();
+    log.writer.join();
+    const std::lock_guard lock{log.mutex};
+    log.running = false;
+    log.write(std::exchange(log.waiting, {}));
+    log.file = File{};
 }
 
 bool log_takes(Level level, Category category) noexcept {
@@ -115,22 +224,7 @@ bool log_takes(Level level, Category category) noexcept {
 void log_line(Level level, Category category, std::string_view text) noexcept try {
     if (!log_takes(level, category)) return;
     Log& log = the_log();
-    std::string line;
-    if (log.options.timestamps) line += timestamp(log.options.microseconds);
-    line.append(1, '[').append(word(category));
-    if (level != Level::debug || log.options.always_level) line.append(1, ':').append(word(level));
-    line.append("] ");
-    append_escaped(line, text);
-    line += '\n';
-    const std::lock_guard lock{log.mutex};
-    if (log.options.console) {
-        std::fwrite(line.data(), 1, line.size(), stdout);
-        std::fflush(stdout);
-    }
-    if (log.file) {
-        std::fwrite(line.data(), 1, line.size(), log.file);
-        std::fflush(log.file);
-    }
+    log.add(line_of(log.options, level, category, text));
 } catch (...) {
     // Out of memory: the line is lost.
 }

@@ -1,6 +1,7 @@
 // The program's log: on the terminal and in a file, in the form that sv2-tp and Bitcoin Core write.
 //
-// One log for the program. Lines may come from any thread.
+// One log for the program. Lines may come from any thread, and none waits: a thread of the log's own writes them to the terminal and
+// to the disk. What these do not take in time is dropped, and how much that was is said.
 #pragma once
 
 #include <array>
@@ -36,13 +37,19 @@ struct LogOptions {
     bool shrink_file = true;    // only the end of a file that has grown large is kept
 };
 
-// Sets up the log; without it, lines go to the terminal. Empty, or a sentence about why the file cannot be written.
+// Sets up the log; without it, lines go to the terminal at once. Empty, or a sentence about why the file cannot be written.
 [[nodiscard]] std::string open_log(const LogOptions& options);
+
+// Begins the file anew, where it has been moved away.
+void reopen_log() noexcept;
+
+// Waits until everything is written. Afterwards lines go to the terminal again.
+void close_log() noexcept;
 
 // Whether such a line is written: whoever must reckon much for it asks first.
 bool log_takes(Level level, Category category = Category::sv2) noexcept;
 
-// Writes a line. What is not printable in it is escaped. A line that cannot be written is lost.
+// A line for the log. What is not printable in it is escaped. A line that cannot be written is lost.
 void log_line(Level level, Category category, std::string_view text) noexcept;
 
 // A line about what peers do, of which there are no more than a few each second: nobody fills a disk with them. Lines for

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <fstream>
@@ -104,16 +105,17 @@ int run(const Options& options) {
     std::error_code failure;
     std::filesystem::create_directories(options.directory, failure);
     if (failure) return complain("Cannot create " + options.directory.string() + ": " + failure.message() + ".");
-    std::string error = open_log(options.log);
-    if (!error.empty()) return complain(error);
+    // What is in the directory belongs to whoever has the lock on it, log and pid file, too.
+    std::string error;
+    const auto solutions = Solutions::open(options.directory, error);
+    if (!solutions) return complain(error);
+    if (error = open_log(options.log); !error.empty()) return complain(error);
     PidFile pid_file;
     if (error = pid_file.write(options.pid_file); !error.empty()) return complain(error);
     log_info("sv2-template-provider " SV2_VERSION " on the network " + std::string{options.network->name} +
              ", data directory " + options.directory.string());
     for (const std::string& notice : options.notices) log_info(notice);
 
-    const auto solutions = Solutions::open(options.directory, error);
-    if (!solutions) return complain(error);
     std::string notice;
     const auto keys = Keys::open(options.directory, error, notice);
     if (!keys) return complain(error);
@@ -144,9 +146,14 @@ int main(int argc, char** argv) {
         std::fputs(print->text.c_str(), print->failure ? stderr : stdout);
         return print->failure ? 1 : 0;
     }
+    // The terminal may go while the program runs on.
+    std::signal(SIGPIPE, SIG_IGN);
+    int status;
     try {
-        return run(std::get<Options>(parsed));
+        status = run(std::get<Options>(parsed));
     } catch (const std::exception& error) {
-        return complain(error.what());
+        status = complain(error.what());
     }
+    close_log();
+    return status;
 }

@@ -13,19 +13,12 @@ using std::chrono::system_clock;
 
 namespace {
 
-sv2_address for_engine(const asio::ip::address& of) {
-    sv2_address address{};
-    const auto set = [&](const auto& bytes) {
-        address.len = static_cast<std::uint8_t>(bytes.size());
-        std::copy(bytes.begin(), bytes.end(), address.bytes);
-    };
-    of.is_v4() ? set(of.to_v4().to_bytes()) : set(of.to_v6().to_bytes());
-    return address;
-}
+// As many events are handled before sockets and node are looked at again. A write takes some dozen microseconds, so that a tip
+// or a block waits for a millisecond or two, however much all clients are being sent.
+constexpr int events_per_turn = 32;
 
 const char* why_refused(std::uint32_t refusal) {
     switch (refusal) {
-    case SV2_SOLUTION_UNKNOWN_TEMPLATE: return "its template is not known, or too old";
     case SV2_SOLUTION_HASH_ABOVE_TARGET: return "its hash is above the target";
     case SV2_SOLUTION_NOT_ACTIVE: return "the block before it was not found yet";
     case SV2_SOLUTION_DUPLICATE: return "it was submitted before";
@@ -58,6 +51,7 @@ std::string Server::listen() {
 
 bool Server::run() {
     shut_down_on_signal();
+    reopen_log_on_signal();
     node_.start(provider_, {
                                .engine_changed = [this] { drain(); },
                                .block_ready = [this](const sv2_u256& block_hash, sv2::Bytes block) {
@@ -69,6 +63,9 @@ bool Server::run() {
     renew_identity();
     drain();
     context_.run();
+    // What is left waits for the disk. Should that never answer, the next signal ends the program.
+    asio::error_code ignored;
+    signals_.clear(ignored);
     return !failed_;
 }
 
@@ -106,7 +103,10 @@ void Server::admit(tcp::socket socket) {
     const std::string from = options_.log_addresses ? " from " + remote.address().to_string() : "";
     const bool is_exempt = std::ranges::any_of(
         options_.limits.exempt, [&](const Subnet& subnet) { return subnet.contains(remote.address()); });
-    const auto address = is_exempt ? std::nullopt : std::optional{for_engine(remote.address())};
+    const auto address_of = [](const asio::ip::address& of) {
+        return of.is_v4() ? sv2::address(of.to_v4().to_bytes()) : sv2::address(of.to_v6().to_bytes());
+    };
+    const auto address = is_exempt ? std::nullopt : address_of(remote.address());
     const Id id = next_id_++;
     if (const sv2::Status status = provider_.connect(id, address, sv2::now()); !status.ok()) {
         log_of_peers(Level::info, "a client" + from + " is refused: " + provider_.error());
@@ -137,30 +137,29 @@ void Server::read(Id id) {
     });
 }
 
+// Writes once. If more is left the engine says so again, behind what others wait for.
 void Server::write(Id id) {
     const auto found = clients_.find(id);
     if (found == clients_.end() || found->second.waiting_to_write || found->second.broken) return;
     Client& client = found->second;
-    for (sv2::Bytes out = provider_.output(id); !out.empty(); out = provider_.output(id)) {
-        asio::error_code error;
-        const std::size_t n = client.socket.write_some(asio::buffer(out.data(), out.size()), error);
-        if (error == asio::error::would_block) {
-            client.waiting_to_write = true;
-            client.socket.async_wait(tcp::socket::wait_write, [this, id](asio::error_code) {
-                if (const auto again = clients_.find(id); again != clients_.end()) {
-                    again->second.waiting_to_write = false;
-                    write(id);
-                    drain();
-                }
-            });
-            return;
-        }
-        if (error) {
-            // The client may have sent a block before it went: reading comes to it, and then to the end.
-            client.broken = true;
-            return;
-        }
+    const sv2::Bytes out = provider_.output(id);
+    if (out.empty()) return;
+    asio::error_code error;
+    const std::size_t n = client.socket.write_some(asio::buffer(out.data(), out.size()), error);
+    if (!error) {
         (void)provider_.sent(id, n, sv2::now());
+    } else if (error == asio::error::would_block) {
+        client.waiting_to_write = true;
+        client.socket.async_wait(tcp::socket::wait_write, [this, id](asio::error_code) {
+            if (const auto again = clients_.find(id); again != clients_.end()) {
+                again->second.waiting_to_write = false;
+                write(id);
+                drain();
+            }
+        });
+    } else {
+        // The client may have sent a block before it went: reading comes to it, and then to the end.
+        client.broken = true;
     }
 }
 
@@ -175,13 +174,27 @@ void Server::close(Id id, const std::string& reason) {
 
 // ------------------------------------------------------------------------------------------------------------- the engine
 
+// Does what the engine wants, blocks at once. The rest goes on in a turn of its own if there is much of it: what comes in
+// meanwhile, a tip or a block, is not kept waiting.
 void Server::drain() {
-    while (const auto event = provider_.next_event()) handle(*event);
+    while (const auto solution = provider_.next_solution()) submit(*solution);
     if (provider_.failed()) {
-        while (const auto solution = provider_.next_solution()) submit(*solution);
         fail("The template provider has failed: this is an error in the library. Please report it.");
     }
+    if (goes_on_) return;
+    int left = events_per_turn;
+    for (; left > 0; --left) {
+        const auto event = provider_.next_event();
+        if (!event) break;
+        handle(*event);
+    }
     set_timer();
+    if (left > 0) return;
+    goes_on_ = true;
+    asio::post(context_, [this] {
+        goes_on_ = false;
+        drain();
+    });
 }
 
 void Server::handle(const sv2::TemplateEvent& event) {
@@ -200,6 +213,8 @@ void Server::handle(const sv2::TemplateEvent& event) {
                    },
                    [&](const sv2::BlockAccepted& e) { accepted(e.block_hash); },
                    [&](const sv2::SolutionRefused& e) {
+                       // Of this one the engine itself has said so.
+                       if (e.refusal == SV2_SOLUTION_UNKNOWN_TEMPLATE) return;
                        log_of_peers(Level::info, "solution for template " + std::to_string(e.template_id) + " of client " +
                                     std::to_string(e.connection) + " refused: " + why_refused(e.refusal));
                    },
@@ -232,7 +247,7 @@ void Server::renew_identity() {
     renewal_.async_wait([this, validity](asio::error_code error) {
         if (error) return;
         const auto now = std::chrono::floor<std::chrono::seconds>(system_clock::now());
-        if (now >= renewed_ + validity / 2) {
+        if (is_renewal_due(renewed_, now, validity)) {
             const auto identity = keys_.identity(now, validity);
             if (identity && provider_.set_identity(*identity).ok()) {
                 renewed_ = now;

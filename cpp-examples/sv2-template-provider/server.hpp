@@ -1,7 +1,7 @@
 // The program's event loop: sockets and timers of Asio, a node, and between them the library's engine.
 //
-// One thread does everything but waiting for the disk and for the node. An input goes into the engine, and then its events
-// are drained: that is the whole pattern.
+// One thread does everything but waiting for the node, the disk and the log. An input goes into the engine, and then its events
+// are drained, some at a time: that is the whole pattern. Only the embedded chain is written in this thread, too.
 #pragma once
 
 #include <array>
@@ -67,6 +67,7 @@ private:
     void renew_identity();
 
     void shut_down_on_signal();
+    void reopen_log_on_signal();
     void fail(const std::string& why);
 
     asio::io_context& context_;
@@ -78,6 +79,7 @@ private:
 
     asio::ip::tcp::acceptor acceptor_{context_};
     asio::signal_set signals_{context_, SIGINT, SIGTERM};
+    asio::signal_set hangups_{context_, SIGHUP};
     asio::steady_timer deadline_{context_};
     asio::steady_timer blocks_{context_};
     asio::steady_timer renewal_{context_};
@@ -91,6 +93,7 @@ private:
 
     std::vector<Submitted> submitted_;  // not accepted yet
     std::chrono::sys_seconds renewed_{};
+    bool goes_on_ = false;  // more events are handled in the next turn
     bool ending_ = false;  // after the last block it ends
     bool failed_ = false;
 };

@@ -57,6 +57,15 @@ void Server::look_after_blocks() {
     });
 }
 
+// As with Bitcoin Core, for whoever rotates the log.
+void Server::reopen_log_on_signal() {
+    hangups_.async_wait([this](asio::error_code error, int) {
+        if (error) return;
+        reopen_log();
+        reopen_log_on_signal();
+    });
+}
+
 // A block that was just handed to the node is given some seconds to arrive there; a second signal does not wait.
 void Server::shut_down_on_signal() {
     signals_.async_wait([this](asio::error_code error, int) {

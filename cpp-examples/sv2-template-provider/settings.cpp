@@ -39,6 +39,7 @@ const KnownOption* Settings::known(std::string_view name) const {
 std::string Settings::add(Values& to, std::string name, std::optional<std::string> text, const std::string& where,
                           bool from_file) {
     const KnownOption* option = known(name);
+    bool is_negated = false;
     if (!option && name.starts_with("no")) {
         const KnownOption* negated = known(name.substr(2));
         if (negated && negated->can_be_negated) {
@@ -46,13 +47,14 @@ std::string Settings::add(Values& to, std::string name, std::optional<std::strin
             name.erase(0, 2);
             const auto on = is_on(text.value_or(""));
             if (!on) return where + ": this is either 1 or 0.";
-            text = std::string(1, *on ? '0' : '1');
+            is_negated = *on;
+            text = std::string(1, is_negated ? '0' : '1');
         }
     }
     if (!option) return where + ": there is no such option.";
     if (from_file && !option->in_file) return where + ": this cannot stand in a configuration file.";
     if (!text && option->needs_value) return where + ": a value is missing: -" + name + "=<value>.";
-    to[name].push_back({text.value_or(""), where});
+    to[name].push_back({text.value_or(""), where, is_negated});
     return {};
 }
 
@@ -141,7 +143,11 @@ std::optional<Settings::Value> Settings::get_network(std::string_view name) cons
 
 std::vector<Settings::Value> Settings::all(std::string_view name) const {
     std::vector<Value> values;
-    for (const auto* source : sources(name)) values.insert(values.end(), source->begin(), source->end());
+    for (const auto* source : sources(name)) {
+        const auto first = std::find_if(source->rbegin(), source->rend(), [](const Value& of) { return of.negated; }).base();
+        values.insert(values.end(), first, source->end());
+        if (first != source->begin()) break;
+    }
     return values;
 }
 

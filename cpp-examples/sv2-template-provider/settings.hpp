@@ -28,6 +28,7 @@ public:
     struct Value {
         std::string text;
         std::string where;  // for people: "-sv2port=1" or "/x/sv2-tp.conf, line 3 (sv2port=1)"
+        bool negated = false;  // it was written as -noname
     };
 
     explicit Settings(std::span<const KnownOption> known) : known_(known) {}
@@ -46,7 +47,8 @@ public:
     // The value that counts when it is an option that says which network it is: it cannot stand in a section, and in the
     // file the last one counts.
     std::optional<Value> get_network(std::string_view name) const;
-    // All values, in the order in which they count.
+    // All values, in the order in which they count. A negation takes back what was said before it in the same place, and
+    // whatever places that count less say.
     std::vector<Value> all(std::string_view name) const;
 
     // Options of a network that stand at the file's beginning and do not count for this one.

@@ -1,4 +1,4 @@
-// Blocks that were found, kept on the disk: whatever becomes of the node or of this program, a block is not lost.
+// Blocks that were found, kept on the disk for those whom the node or this program fails: to be handed in by hand.
 //
 // Two things are kept in the directory:
 //

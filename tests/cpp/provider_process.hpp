@@ -19,9 +19,12 @@
 
 class ProviderProcess {
 public:
-    // Runs `program` with its data in `directory`; what it says goes to a file there.
+    // Where what it says goes: to a file in its directory, or into a pipe that nobody reads.
+    enum class Says { to_a_file, to_nobody };
+
+    // Runs `program` with its data in `directory`.
     ProviderProcess(const std::string& program, const std::filesystem::path& directory,
-                    const std::vector<std::string>& options)
+                    const std::vector<std::string>& options, Says says = Says::to_a_file)
         : log_(directory / ("log-" + std::to_string(++count()))) {
         std::vector<std::string> arguments{program, "-regtest", "-sv2port=0", "-datadir=" + directory.string()};
         arguments.insert(arguments.end(), options.begin(), options.end());
@@ -34,6 +37,11 @@ public:
             const int log = ::open(log_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
             ::dup2(log, STDOUT_FILENO);
             ::dup2(log, STDERR_FILENO);
+            int pipe[2];
+            if (says == Says::to_nobody && ::pipe(pipe) == 0) {
+                ::dup2(pipe[1], STDOUT_FILENO);
+                ::close(pipe[0]);
+            }
             ::execv(pointers[0], pointers.data());
             ::_exit(127);
         }
@@ -74,9 +82,15 @@ public:
         pid_ = -1;
         return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
     }
-    int end(int signal) {
-        ::kill(pid_, signal);
+    void signal(int which) const { ::kill(pid_, which); }
+    int end(int which) {
+        signal(which);
         return wait();
+    }
+    // Whether it has ended by now; how, wait() tells.
+    bool has_ended() const {
+        siginfo_t info{};
+        return ::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid != 0;
     }
 
 private:

@@ -197,6 +197,16 @@ void the_log_says_as_much_as_was_asked_for() {
     CHECK(options({"-regtest", "-debuglogfile=0"}).log.file.empty());
 }
 
+void a_negation_on_the_command_line_takes_back_what_the_file_says() {
+    using Levels = std::array<Level, category_count>;
+    constexpr auto i = Level::info, d = Level::debug;
+    const Configured at{"debug=1\n[regtest]\nnodebug=1\ndebug=net\n"};
+    CHECK((options({at.datadir(), "-regtest", "-nodebug"}).log.levels == Levels{i, i, i}));
+    CHECK((options({at.datadir(), "-regtest", "-nodebug", "-debug=sv2"}).log.levels == Levels{d, i, i}));
+    CHECK((options({at.datadir(), "-regtest"}).log.levels == Levels{i, i, d}));
+    CHECK((options({at.datadir(), "-signet"}).log.levels == Levels{d, d, d}));
+}
+
 void all_options_of_sv2_tp_are_accepted() {
     options({"-regtest", "-logips", "-nologtimestamps", "-logtimemicros=1", "-loglevelalways", "-logthreadnames",
              "-logsourcelocations=1", "-printtoconsole=0", "-shrinkdebugfile", "-pid=x", "-debuglogfile=/tmp/x"});
@@ -234,6 +244,7 @@ int main() {
         {"what is wrong in the file is named with its line", what_is_wrong_in_the_file_is_named_with_its_line},
         {"the file can be another or none", the_file_can_be_another_or_none},
         {"the log says as much as was asked for", the_log_says_as_much_as_was_asked_for},
+        {"a negation on the command line takes back what the file says", a_negation_on_the_command_line_takes_back_what_the_file_says},
         {"all options of sv2-tp are accepted", all_options_of_sv2_tp_are_accepted},
         {"addresses can be exempted", addresses_can_be_exempted},
     });

@@ -1,6 +1,7 @@
 // sv2-template-provider as its operator meets it: its keys, the blocks it keeps, how it begins and ends.
 //
 //     template_provider_test <sv2-template-provider> <sv2-template-check>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -23,6 +24,7 @@
 #include "provider_process.hpp"
 #include "sv2-template-provider/files.hpp"
 #include "sv2-template-provider/keys.hpp"
+#include "sv2-template-provider/log.hpp"
 #include "sv2-template-provider/solutions.hpp"
 
 namespace {
@@ -115,6 +117,14 @@ void a_corrupt_key_is_an_error_and_left_as_it_is() {
             CHECK(contents(directory.path() / name) == corrupt);
         }
     }
+}
+
+void a_certificate_is_renewed_at_half_time_and_when_the_clock_was_set_back() {
+    const std::chrono::sys_seconds made{1'000'000s};
+    CHECK(!is_renewal_due(made, made, 100s));
+    CHECK(!is_renewal_due(made, made + 49s, 100s));
+    CHECK(is_renewal_due(made, made + 50s, 100s));
+    CHECK(is_renewal_due(made, made - 1s, 100s));
 }
 
 void a_key_that_is_no_file_is_an_error() {
@@ -244,6 +254,52 @@ void one_data_directory_is_for_one_program() {
                            " is in use: another template provider runs in this data directory.");
 }
 
+// ---------------------------------------------------------------------------------------------------------------- the log
+
+// Where the log goes and nobody reads: it takes no more than its buffer, and then whoever writes waits.
+class FullPipe {
+public:
+    explicit FullPipe(const fs::path& path) {
+        CHECK(::mkfifo(path.c_str(), 0600) == 0);
+        descriptor_ = ::open(path.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC);
+        CHECK(descriptor_ >= 0);
+        const std::array<char, 4096> page{};
+        while (::write(descriptor_, page.data(), page.size()) > 0) {}
+    }
+    ~FullPipe() { ::close(descriptor_); }
+    FullPipe(const FullPipe&) = delete;
+    FullPipe& operator=(const FullPipe&) = delete;
+
+    // Reads until `text` has come.
+    bool has(std::string_view text) const {
+        std::string all;
+        for (int tries = 0; tries < 2000 && all.find(text) == all.npos; ++tries) {
+            std::array<char, 4096> page{};
+            const ssize_t n = ::read(descriptor_, page.data(), page.size());
+            n > 0 ? void(all.append(page.data(), static_cast<std::size_t>(n))) : void(::usleep(1000));
+            if (n > 0) tries = 0;
+        }
+        return all.find(text) != all.npos;
+    }
+
+private:
+    int descriptor_;
+};
+
+void a_log_that_takes_nothing_keeps_nobody_waiting() {
+    const Directory directory;
+    const FullPipe pipe{directory.path() / "log"};
+    LogOptions options;
+    options.file = directory.path() / "log";
+    options.console = false;
+    CHECK_EQUAL(open_log(options), std::string{});
+    for (int i = 0; i < 6000; ++i) log_info(std::string(1000, 'x'));
+    CHECK(pipe.has(" lines were dropped here: the log was not written fast enough"));
+    log_info("the end");
+    close_log();
+    CHECK(pipe.has("the end\n"));
+}
+
 // ------------------------------------------------------------------------------------------------------------ the program
 
 const std::vector<std::string> small{"-mempool=5", "-txinterval=0"};
@@ -282,6 +338,67 @@ void a_signal_ends_it_with_success() {
         CHECK(provider.said().find("shutting down\n") != std::string::npos);
         CHECK(!fs::exists(directory.path() / "regtest/sv2-tp.pid"));
     }
+}
+
+void a_second_signal_ends_it_though_it_waits_for_a_disk() {
+    const Directory directory;
+    fs::create_directory(directory.path() / "regtest");
+    const FullPipe pipe{directory.path() / "regtest/log"};
+    const std::uint16_t port = host::port_of(host::listen_on_loopback());
+    ProviderProcess provider{provider_program, directory.path(),
+                             with({"-debuglogfile=log", "-sv2port=" + std::to_string(port)})};
+    const auto serves = [&] {
+        try {
+            host::connect_tcp("127.0.0.1", port, 20s);
+            return true;
+        } catch (const std::exception&) {
+            return false;
+        }
+    };
+    for (int tries = 0; tries < 400 && !serves(); ++tries) ::usleep(50'000);
+    CHECK(serves());  // though its log is stuck
+    provider.signal(SIGTERM);
+    while (serves()) ::usleep(50'000);
+    CHECK(!provider.has_ended());
+    CHECK_EQUAL(provider.end(SIGTERM), -SIGTERM);
+}
+
+void it_runs_on_though_nobody_reads_what_it_says() {
+    const Directory directory;
+    ProviderProcess provider{provider_program, directory.path(), small, ProviderProcess::Says::to_nobody};
+    const fs::path log = directory.path() / "regtest/sv2-debug.log";
+    for (int tries = 0; tries < 400 && contents(log).find(" listening on ") == std::string::npos; ++tries) ::usleep(50'000);
+    CHECK_EQUAL(provider.end(SIGTERM), 0);
+    CHECK(contents(log).find("shutting down\n") != std::string::npos);
+}
+
+void upon_sighup_it_begins_the_log_anew() {
+    const Directory directory;
+    ProviderProcess provider{provider_program, directory.path(), small};
+    provider.address();
+    const fs::path log = directory.path() / "regtest/sv2-debug.log", old = directory.path() / "old.log";
+    fs::rename(log, old);
+    provider.signal(SIGHUP);
+    for (int tries = 0; tries < 400 && !fs::exists(log); ++tries) ::usleep(50'000);
+    CHECK_EQUAL(provider.end(SIGTERM), 0);
+    CHECK(contents(old).find(" listening on ") != std::string::npos);
+    CHECK(contents(old).find("shutting down") == std::string::npos);
+    CHECK(contents(log).find("shutting down\n") != std::string::npos);
+}
+
+void a_second_start_leaves_the_files_of_the_first_alone() {
+    const Directory directory;
+    const fs::path log = directory.path() / "regtest/sv2-debug.log", pid = directory.path() / "regtest/sv2-tp.pid";
+    fs::create_directory(directory.path() / "regtest");
+    write(log, std::string(12'000'000, '\n'));
+    ProviderProcess first{provider_program, directory.path(), with({"-shrinkdebugfile=0"})};
+    first.address();
+    const std::string id = contents(pid);
+    ProviderProcess second{provider_program, directory.path(), small};
+    CHECK_EQUAL(second.wait(), 1);
+    CHECK_EQUAL(contents(pid), id);
+    CHECK(!id.empty());
+    CHECK(fs::file_size(log) > 12'000'000U);
 }
 
 void what_it_cannot_do_it_says_in_a_sentence_and_fails() {
@@ -328,8 +445,7 @@ void what_it_cannot_do_it_says_in_a_sentence_and_fails() {
 
 void its_keys_and_its_blocks_survive_a_kill() {
     const Directory directory;
-    std::string url;
-    std::string hash;
+    std::string url, hash, height;
     {
         ProviderProcess provider{provider_program, directory.path(), small};
         url = provider.address();
@@ -344,11 +460,14 @@ void its_keys_and_its_blocks_survive_a_kill() {
         for (int tries = 0; tries < 200 && !is_kept(); ++tries) ::usleep(50'000);
         CHECK(is_kept());
         CHECK_EQUAL(provider.end(SIGKILL), -SIGKILL);
+        const std::string said = provider.said(), last = " accepted at height ";
+        const auto from = said.rfind(last) + last.size();
+        height = said.substr(from, said.find('\n', from) - from);
     }
     ProviderProcess again{provider_program, directory.path(), small};
     const std::string second = again.address();
     CHECK_EQUAL(second.substr(second.rfind('/')), url.substr(url.rfind('/')));
-    CHECK_EQUAL(again.word_after("regtest chain at height "), std::string{"111,"});
+    CHECK_EQUAL(again.word_after("regtest chain at height "), height + ",");
 }
 
 void a_block_that_was_not_seen_accepted_is_mentioned_at_the_next_start() {
@@ -409,7 +528,14 @@ int main(int argc, char** argv) {
         {"a line that a crash left unfinished spoils no other", a_line_that_a_crash_left_unfinished_spoils_no_other},
         {"a block that cannot be written stops nothing", a_block_that_cannot_be_written_stops_nothing},
         {"one data directory is for one program", one_data_directory_is_for_one_program},
+        {"a certificate is renewed at half time, and when the clock was set back",
+         a_certificate_is_renewed_at_half_time_and_when_the_clock_was_set_back},
+        {"a log that takes nothing keeps nobody waiting", a_log_that_takes_nothing_keeps_nobody_waiting},
         {"a signal ends it with success", a_signal_ends_it_with_success},
+        {"a second signal ends it though it waits for a disk", a_second_signal_ends_it_though_it_waits_for_a_disk},
+        {"it runs on though nobody reads what it says", it_runs_on_though_nobody_reads_what_it_says},
+        {"upon SIGHUP it begins the log anew", upon_sighup_it_begins_the_log_anew},
+        {"a second start leaves the files of the first alone", a_second_start_leaves_the_files_of_the_first_alone},
         {"what it cannot do it says in a sentence, and fails", what_it_cannot_do_it_says_in_a_sentence_and_fails},
         {"its keys and its blocks survive a kill", its_keys_and_its_blocks_survive_a_kill},
         {"a block that was not seen accepted is mentioned at the next start",
