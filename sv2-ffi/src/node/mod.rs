@@ -10,6 +10,7 @@
 //! | `event` | events as C sees them |
 //! | `queue` | between the host and the thread |
 //! | `worker` | the thread: keys, tips, templates |
+//! | `fetch` | the transactions of templates |
 //! | `solutions` | blocks found, until the node has answered |
 //! | `templates` | what is held of each template |
 //! | `session` | one connection |
@@ -24,6 +25,8 @@ mod api;
 mod error;
 #[cfg(feature = "node-ipc")]
 mod event;
+#[cfg(feature = "node-ipc")]
+mod fetch;
 #[cfg(feature = "node-ipc")]
 mod handle;
 #[cfg(feature = "node-ipc")]

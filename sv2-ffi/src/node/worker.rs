@@ -14,14 +14,14 @@ use futures::future::select;
 use futures::task::LocalSpawnExt;
 use sv2_core::template::{ConstraintKey, Level, Template, TemplateKind};
 
-use super::api::{Contents, Transactions};
+use super::api::Contents;
 use super::error::CallError;
 use super::queue::{Command, Event, Queue};
 use super::reactor::Reactor;
-use super::session::{self, Session, within};
+use super::session::{self, Session};
 use super::signal::Signal;
 use super::solutions::Unsubmitted;
-use super::templates::{Current, Held, Remote, Templates};
+use super::templates::{Current, Remote, Templates};
 use crate::{SV2_NODE_DOWN, SV2_NODE_READY};
 
 /// How soon a lost connection is tried again, and how late at most: the time doubles with each failure.
@@ -67,8 +67,8 @@ pub(super) struct Worker {
     session: RefCell<Option<Rc<Session>>>,
     /// Whether a template came over the connection.
     has_offered: Cell<bool>,
-    /// Held while the node is asked for a block: they are large, and what is urgent goes over the same socket.
-    fetching: futures::lock::Mutex<()>,
+    /// Held while the node is asked for a block.
+    pub(super) fetching: futures::lock::Mutex<()>,
     spawner: LocalSpawner,
     /// What closes each connection, also those that were given up, the oldest first.
     connections: RefCell<BTreeMap<u64, oneshot::Sender<()>>>,
@@ -183,19 +183,6 @@ impl Worker {
         for current in self.keys.borrow_mut().values_mut().filter_map(|key| key.current.as_mut()) {
             current.is_freed |= current.node_handle == handle;
         }
-    }
-
-    fn want_transactions(self: &Rc<Self>, template_id: u64, node_handle: u64) {
-        let held = self.templates.get(node_handle);
-        let kept = held.as_ref().and_then(|held| held.transactions.borrow().clone());
-        if let (None, Some(held)) = (&kept, held) {
-            let worker = Rc::clone(self);
-            return self.spawn(async move {
-                let transactions = worker.fetch_transactions(&held).await.ok();
-                worker.push(Event::Transactions { template_id, transactions });
-            });
-        }
-        self.push(Event::Transactions { template_id, transactions: kept });
     }
 
     pub(super) fn push(&self, event: Event) {
@@ -467,49 +454,6 @@ impl Worker {
             }
         }
         self.offer(session, &[key], &remote, made).await
-    }
-
-    /// Sees to it that a new template's transactions are there when its block is found.
-    fn keep_or_fetch_transactions(self: &Rc<Self>, session: &Rc<Session>, held: Rc<Held>, is_empty: bool) {
-        if is_empty {
-            return self.templates.keep_transactions(&held, Transactions::none());
-        }
-        let worker = Rc::clone(self);
-        session.spawn(async move {
-            // Others may have taken its place while it waits for its turn.
-            drop(worker.fetching.lock().await);
-            if !worker.templates.is_recent(&held) {
-                return Ok(());
-            }
-            worker.fetch_transactions(&held).await.map(|_| ())
-        });
-    }
-
-    /// The transactions of a template from the node. They are kept.
-    pub(super) async fn fetch_transactions(&self, held: &Rc<Held>) -> Result<Arc<Transactions>, CallError> {
-        loop {
-            let turn = self.fetching.lock().await;
-            // Somebody may have fetched them meanwhile.
-            if let Some(kept) = held.transactions.borrow().clone() {
-                return Ok(kept);
-            }
-            let remote = held.remote().ok_or_else(|| CallError::Lost("the template is gone".to_owned()))?;
-            let Some(_only_call) = remote.busy.try_lock() else {
-                // A submission, which goes first. Others need not wait for it.
-                drop(turn);
-                drop(remote.busy.lock().await);
-                continue;
-            };
-            return self.fetch(held, &remote).await;
-        }
-    }
-
-    async fn fetch(&self, held: &Rc<Held>, remote: &Remote) -> Result<Arc<Transactions>, CallError> {
-        let call = remote.template.block(&remote.threads);
-        let block = within(&self.reactor, self.options.call_timeout, call).await?;
-        let transactions = Transactions::of_block(block)?;
-        self.templates.keep_transactions(held, Arc::clone(&transactions));
-        Ok(transactions)
     }
 }
 
