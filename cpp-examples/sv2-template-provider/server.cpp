@@ -13,8 +13,8 @@ using std::chrono::system_clock;
 
 namespace {
 
-// As many events are handled before sockets and node are looked at again. A write takes some dozen microseconds, so that a tip
-// or a block waits for a millisecond or two, however much all clients are being sent.
+// As many events are handled before sockets and node are looked at again. Each is one write at most, so that a tip or a block does
+// not wait for all that all clients are being sent.
 constexpr int events_per_turn = 32;
 
 const char* why_refused(std::uint32_t refusal) {
@@ -178,15 +178,16 @@ void Server::close(Id id, const std::string& reason) {
 // meanwhile, a tip or a block, is not kept waiting.
 void Server::drain() {
     while (const auto solution = provider_.next_solution()) submit(*solution);
-    if (provider_.failed()) {
-        fail("The template provider has failed: this is an error in the library. Please report it.");
-    }
     if (goes_on_) return;
     int left = events_per_turn;
     for (; left > 0; --left) {
         const auto event = provider_.next_event();
         if (!event) break;
         handle(*event);
+    }
+    if (provider_.failed()) {
+        while (const auto solution = provider_.next_solution()) submit(*solution);
+        fail("The template provider has failed: this is an error in the library. Please report it.");
     }
     set_timer();
     if (left > 0) return;
