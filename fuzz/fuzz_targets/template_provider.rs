@@ -1,7 +1,8 @@
 //! A host and four clients do anything in any order. Whatever they do, what each client reads is a protocol that it can
 //! follow: template ids increase, nothing but a future template comes before the first SetNewPrevHash, and SetNewPrevHash
 //! names one of the future templates since the last one, which are few. A template expires at most once, and not while a
-//! client works on it although there is a newer one. Each connection closes once, and the engine asks for no deadline that has
+//! client works on it although there is a newer one, nor before it is done with: no block or transactions are asked for on it
+//! later. Whatever id of it a client was sent, it can be solved while its tip is the tip. Each connection closes once, and the engine asks for no deadline that has
 //! passed.
 #![no_main]
 
@@ -11,7 +12,8 @@ use libfuzzer_sys::fuzz_target;
 use sv2_core::frame::Frame;
 use sv2_core::message::{Message, Payload, SetupConnection};
 use sv2_core::template::{
-    ConstraintKey, Event, NewPrevHash, NodeState, Provider, ProviderOptions, SubmitResult, Template, TemplateKind,
+    ConstraintKey, Event, NewPrevHash, NodeState, Provider, ProviderOptions, SolutionRefusal, SubmitResult, Template,
+    TemplateKind,
 };
 use sv2_core::{OutOfRandomness, Random, Time};
 
@@ -33,6 +35,10 @@ struct Reader {
     futures: BTreeSet<u64>,
     /// What it works on.
     active: Option<u64>,
+    /// The tip it works on.
+    prev_hash: [u8; 32],
+    /// What it was sent to work on, and no test has looked at: the template, and its tip.
+    handed: Vec<(u64, [u8; 32])>,
     key: Option<ConstraintKey>,
 }
 
@@ -51,12 +57,15 @@ impl Reader {
                         assert!(self.futures.len() <= 16);
                     } else {
                         assert!(self.active.replace(template.template_id).is_some());
+                        self.handed.push((template.template_id, self.prev_hash));
                     }
                 }
                 Message::SetNewPrevHashTemplate(tip) => {
                     assert!(self.futures.contains(&tip.template_id));
                     self.futures.clear();
                     self.active = Some(tip.template_id);
+                    self.prev_hash = tip.prev_hash.0;
+                    self.handed.push((tip.template_id, self.prev_hash));
                 }
                 _ => {}
             }
@@ -75,6 +84,10 @@ struct World {
     keys: Vec<ConstraintKey>,
     issued: Vec<(u64, ConstraintKey)>,
     expired: BTreeSet<u64>,
+    /// The names of the templates that expired.
+    freed: BTreeSet<u64>,
+    /// What clients that read all at once were sent on the present tip, also by ids that the host does not know.
+    handed: BTreeSet<u64>,
     found: Vec<[u8; 32]>,
     tip: [u8; 32],
     /// The keys that have a template on the tip.
@@ -95,7 +108,8 @@ impl World {
     }
 
     fn template_id(&self, which: u8) -> u64 {
-        self.issued.get(usize::from(which) % self.issued.len().max(1)).map_or(which.into(), |(id, _)| *id)
+        let ids: Vec<u64> = self.issued.iter().map(|(id, _)| *id).chain(self.handed.iter().copied()).collect();
+        ids.get(usize::from(which) % ids.len().max(1)).copied().unwrap_or(which.into())
     }
 
     /// The tip is this one. Nobody has a template on it if it is new.
@@ -103,6 +117,7 @@ impl World {
         if self.tip != prev_hash {
             self.tip = prev_hash;
             self.live.clear();
+            self.handed.clear();
         }
     }
 
@@ -130,7 +145,8 @@ impl World {
             5 | 6 => {
                 let key = self.keys.get(usize::from(a >> 2) % self.keys.len().max(1)).copied();
                 let key = key.unwrap_or(ConstraintKey { reserved_weight: 2_000, sigops: 0 });
-                let template = template(a, b, rest);
+                // The name of a template that is refused is used again.
+                let template = Template { node_handle: self.issued.len() as u64, ..template(a, b, rest) };
                 let (prev_hash, kind) = (template.prev_hash, template.kind);
                 if let Ok(id) = self.provider.template_ready(key, template, self.now) {
                     assert!(self.issued.iter().all(|(before, _)| *before < id));
@@ -208,8 +224,12 @@ impl World {
                     continue;
                 }
                 reader.read(&bytes[..n]);
+                let handed = std::mem::take(&mut reader.handed);
                 if is_slow {
                     slow_reads -= n;
+                } else {
+                    let on_tip = handed.into_iter().filter(|(_, prev_hash)| *prev_hash == self.tip);
+                    self.handed.extend(on_tip.map(|(id, _)| id));
                 }
                 quiet &= n == 0;
                 self.provider.sent(connection, n, self.now).unwrap();
@@ -243,14 +263,22 @@ impl World {
                         reader.key = Some(key);
                     }
                 }
-                Event::TemplateExpired { template_id, .. } => {
+                Event::TemplateExpired { template_id, node_handle } => {
                     assert!(self.expired.insert(template_id));
+                    assert!(self.freed.insert(node_handle));
                     self.just_expired.insert(template_id);
                 }
-                Event::WantTransactions { template_id, .. } => assert!(!self.expired.contains(&template_id)),
+                Event::WantTransactions { template_id, node_handle } => {
+                    assert!(self.issued.iter().any(|(id, _)| *id == template_id), "the host's own id");
+                    assert!(!self.expired.contains(&template_id) && !self.freed.contains(&node_handle));
+                }
+                Event::SolutionRefused { template_id, refusal: SolutionRefusal::UnknownTemplate, .. } => {
+                    assert!(!self.handed.contains(&template_id), "a client was sent it on this tip");
+                }
                 Event::Close { connection, .. } => assert!(self.readers.remove(&connection).is_some()),
                 Event::SubmitBlock(solution) => {
                     assert_eq!(solution.header.hash(), solution.block_hash);
+                    assert!(!self.freed.contains(&solution.node_handle));
                     self.found.push(solution.block_hash);
                 }
                 Event::Writable { connection } => {
@@ -275,7 +303,6 @@ fn template(a: u8, b: u8, rest: &[u8]) -> Template {
             3 => TemplateKind::NextHeight,
             _ => TemplateKind::Full,
         },
-        node_handle: a.into(),
         ..Template::default()
     }
 }
@@ -287,6 +314,7 @@ fuzz_target!(|data: &[u8]| {
     options.max_handshakes_per_address = 2;
     options.max_clients_per_address = 2;
     options.max_keys = 2;
+    options.max_reissued_ids = 3;
     options.max_pending_requests = 2;
     options.transaction_cache_len = 100;
     options.limits.max_output = 2_000;
@@ -298,6 +326,8 @@ fuzz_target!(|data: &[u8]| {
         keys: Vec::new(),
         issued: Vec::new(),
         expired: BTreeSet::new(),
+        freed: BTreeSet::new(),
+        handed: BTreeSet::new(),
         found: Vec::new(),
         tip: [0; 32],
         live: BTreeSet::new(),
