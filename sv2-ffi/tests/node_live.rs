@@ -1,5 +1,6 @@
-//! `sv2_node` against a real node on regtest: BITCOIN_NODE=/path/to/bitcoin-node, with bitcoin-cli beside it. Without, these tests
-//! say that they are skipped. To see what they say: `cargo test --features node-ipc --test node_live -- --nocapture`
+//! `sv2_node` against real nodes on regtest: BITCOIN_NODE=/path/to/bitcoin-node, with bitcoin-cli beside it; several are separated
+//! by commas. Without, these tests say that they are skipped. To see what they say:
+//! `cargo test --features node-ipc --test node_live -- --nocapture`
 #![cfg(feature = "node-ipc")]
 
 mod node_host;
@@ -23,20 +24,26 @@ struct Node {
 }
 
 impl Node {
-    /// `None`, and says so, if there is no node to test with.
-    fn start(name: &str) -> Option<Self> {
-        let Some(program) = std::env::var_os("BITCOIN_NODE").map(PathBuf::from) else {
+    /// One after the other of the nodes that there are to test with; says so if there is none.
+    fn each(name: &str) -> impl Iterator<Item = Self> {
+        let programs = std::env::var("BITCOIN_NODE").unwrap_or_default();
+        if programs.is_empty() {
             // Around the harness's capture, so that it is seen.
             let _ = writeln!(std::io::stdout(), "\nskipped: BITCOIN_NODE is not set");
-            return None;
-        };
+        }
+        let programs: Vec<PathBuf> = programs.split(',').filter(|path| !path.is_empty()).map(PathBuf::from).collect();
+        programs.into_iter().enumerate().map(move |(number, program)| Self::start(program, &format!("{name}-{number}")))
+    }
+
+    fn start(program: PathBuf, name: &str) -> Self {
+        say(Instant::now(), program.display());
         let directory = std::env::temp_dir().join(format!("sv2-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&directory).unwrap();
         // One that nobody has just now.
         let rpc_port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut node = Self { program, directory, rpc_port, process: None };
         node.launch();
-        Some(node)
+        node
     }
 
     fn launch(&mut self) {
@@ -143,7 +150,10 @@ fn say(started: Instant, what: impl std::fmt::Display) {
 
 #[test]
 fn templates_flow_and_a_block_found_on_one_raises_the_height() {
-    let Some(node) = Node::start("flow") else { return };
+    Node::each("flow").for_each(find_a_block);
+}
+
+fn find_a_block(node: Node) {
     let started = Instant::now();
     node.generate(110);
     let mut host = Host::new(&node.socket());
@@ -219,7 +229,10 @@ fn templates_flow_and_a_block_found_on_one_raises_the_height() {
 
 #[test]
 fn a_node_that_is_restarted_is_found_again() {
-    let Some(mut node) = Node::start("restart") else { return };
+    Node::each("restart").for_each(restart);
+}
+
+fn restart(mut node: Node) {
     let started = Instant::now();
     node.generate(101);
     node.flush();
@@ -253,7 +266,10 @@ fn a_node_that_is_restarted_is_found_again() {
 
 #[test]
 fn clients_that_go_away_at_any_time_leave_the_node_alive() {
-    let Some(mut node) = Node::start("leave") else { return };
+    Node::each("leave").for_each(leave_at_any_time);
+}
+
+fn leave_at_any_time(mut node: Node) {
     node.generate(101);
     for after_ms in (0..40).chain([200, 1_200]) {
         let host = Host::new(&node.socket());
