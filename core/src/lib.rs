@@ -11,6 +11,7 @@
 //! | [`connection`] | one peer: bytes in -> messages out, messages in -> bytes out |
 //! | [`bitcoin`] | header, target, merkle path, coinbase, transaction ids, block assembly |
 //! | [`template`] | the Template Distribution Protocol (spec 7), both sides as engines: provider and client |
+//! | [`mining`] | the Mining Protocol (spec 5): jobs, shares, channels, and engines for pool, miner and proxy |
 //!
 //! Time is always an argument ([`Time`]); randomness comes from a [`Random`] of the host.
 #![no_std]
@@ -25,6 +26,7 @@ pub mod bitcoin;
 pub mod connection;
 pub mod frame;
 pub mod message;
+pub mod mining;
 pub mod noise;
 mod random;
 pub mod template;
