@@ -5,8 +5,13 @@
 //!
 //! | room | what it is |
 //! |---|---|
+//! | [`job`] | from templates, custom jobs and upstream jobs to what is hashed; who is paid by it |
+//! | [`share`] | whether what a miner submits is the work that it was asked for, one at a time or several at once; duplicates |
 //!
 //! What stands on the wire is in [`crate::message`]; headers, targets and merkle paths are in [`crate::bitcoin`].
+
+pub mod job;
+pub mod share;
 
 /// The only version of the protocol (spec 3.6.1).
 pub const PROTOCOL_VERSION: u16 = 2;
