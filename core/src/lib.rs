@@ -23,6 +23,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod bitcoin;
+mod clients;
 pub mod connection;
 pub mod frame;
 pub mod message;

@@ -6,20 +6,19 @@
 
 pub mod client;
 mod coinbase;
-mod log;
 mod provider;
 
 use core::fmt;
 
+pub use crate::clients::{ConnectionId, Level};
 use crate::message::{CoinbaseOutputConstraints, Payload};
 use crate::wire::DecodeError;
 
 pub use client::TemplateClient;
 pub use coinbase::SubmittedSolution;
-pub use log::Level;
 pub use provider::{
-    CloseReason, ConnectionId, Event, NewPrevHash, NodeState, Provider, ProviderError, ProviderOptions, Solution,
-    SolutionRefusal, SubmitResult, Template, TemplateError, TemplateKind,
+    CloseReason, Event, NewPrevHash, NodeState, Provider, ProviderError, ProviderOptions, Solution, SolutionRefusal,
+    SubmitResult, Template, TemplateError, TemplateKind,
 };
 
 /// The only version of the protocol (spec 3.6.1).

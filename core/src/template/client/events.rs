@@ -5,10 +5,10 @@ use alloc::string::String;
 use core::fmt;
 
 use super::work::{Tip, TransactionData};
+use crate::clients::LogBound;
 use crate::connection::ConnectionError;
 use crate::message::error_code;
 use crate::noise::HandshakeError;
-use crate::template::log::LogBound;
 use crate::template::{Level, PROTOCOL_VERSION, SubmittedSolution, TemplateError};
 
 /// Something the host must do, or may want to know.

@@ -6,11 +6,10 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::ProviderOptions;
-use super::admission::{Stage, Ticket};
 use super::events::CloseReason;
-use super::pace::Pace;
 use super::templates::Templates;
 use super::work::{Frames, Tip};
+use crate::clients::{Pace, Stage, Ticket};
 use crate::connection::{Connection, ConnectionError, Role, SendError};
 use crate::frame::Frame;
 use crate::message::{

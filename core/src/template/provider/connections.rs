@@ -45,15 +45,7 @@ impl Provider {
     pub(super) fn list_deadline(&mut self, id: ConnectionId) {
         let Some(client) = self.clients.get_mut(&id) else { return };
         let deadline = client.deadline();
-        if deadline == client.listed_deadline {
-            return;
-        }
-        if let Some(before) = core::mem::replace(&mut client.listed_deadline, deadline) {
-            self.deadlines.remove(&(before, id));
-        }
-        if let Some(deadline) = deadline {
-            self.deadlines.insert((deadline, id));
-        }
+        self.deadlines.list(id, &mut client.listed_deadline, deadline);
     }
 
     /// Closes a client once it was sent what is waiting, or some time has passed; one that may have found a block only then. The
@@ -91,11 +83,9 @@ impl Provider {
     }
 
     pub(super) fn remove(&mut self, id: ConnectionId) -> Option<Client> {
-        let client = self.clients.remove(&id)?;
+        let mut client = self.clients.remove(&id)?;
         self.admission.left(id, client.ticket, client.phase.stage());
-        if let Some(deadline) = client.listed_deadline {
-            self.deadlines.remove(&(deadline, id));
-        }
+        self.deadlines.list(id, &mut client.listed_deadline, None);
         if client.pending_requests > 0 {
             self.templates.answers.forget_client(id);
         }

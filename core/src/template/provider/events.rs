@@ -7,8 +7,8 @@ use core::fmt;
 
 use super::ConnectionId;
 use crate::bitcoin::{Hash, Header};
+use crate::clients::LogBound;
 use crate::connection::ConnectionError;
-use crate::template::log::LogBound;
 use crate::template::{ConstraintKey, Level, MAX_BLOCK_WEIGHT};
 
 /// Something the host must do, or may want to know.

@@ -5,7 +5,9 @@ use alloc::sync::Arc;
 
 use super::ProviderOptions;
 use super::work::{Frames, TemplateKind, Tip};
+use crate::Time;
 use crate::bitcoin::Hash;
+use crate::clients::{Admission, Pace, Rate, Ticket};
 use crate::template::ConstraintKey;
 
 /// How much more than it needs a client may be made to leave free: 1 % of a block, in weight units.
@@ -222,4 +224,37 @@ impl Asking {
 /// Whether a key is one that hardly a pool wants. Of those that are not, there are few.
 pub(super) fn is_large(key: &ConstraintKey) -> bool {
     key.reserved_weight > MAX_USUAL_WEIGHT || key.sigops > MAX_USUAL_SIGOPS
+}
+
+/// The keys that came into use lately, usual ones and large ones, so that whoever uses these up leaves the others.
+#[derive(Debug, Default)]
+pub(super) struct NewKeys {
+    usual: Pace,
+    large: Pace,
+}
+
+impl NewKeys {
+    /// A client's key is new, and costs the node a template: whether its address, and all together, may have one more. Nothing is
+    /// changed if not.
+    pub(super) fn take(
+        &mut self,
+        key: &ConstraintKey,
+        ticket: Ticket,
+        admission: &mut Admission,
+        options: &ProviderOptions,
+        now: Time,
+    ) -> bool {
+        let max_keys = u32::try_from(options.max_keys).unwrap_or(u32::MAX);
+        let in_all = options.max_new_keys_per_minute;
+        let each = options.max_new_keys_per_minute_per_address;
+        let all = if is_large(key) { &mut self.large } else { &mut self.usual };
+        let mut all_then = *all;
+        // All places can be taken at once: after a restart clients come back together.
+        let is_allowed = all_then.take(Rate::new(in_all, 60_000, in_all.max(max_keys)), now)
+            && admission.take_cost(ticket, Rate::new(each, 60_000, each), now);
+        if is_allowed {
+            *all = all_then;
+        }
+        is_allowed
+    }
 }

@@ -1,9 +1,7 @@
 //! The provider's side of the Template Distribution Protocol: see [`Provider`].
 
-mod admission;
 mod answers;
 mod client;
-mod clients;
 mod connections;
 mod distribution;
 mod events;
@@ -11,7 +9,6 @@ mod keys;
 mod next_height;
 mod node;
 mod options;
-mod pace;
 mod requests;
 mod solution;
 mod templates;
@@ -19,7 +16,6 @@ mod transactions;
 mod work;
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
@@ -27,27 +23,23 @@ use core::mem;
 use core::net::IpAddr;
 
 use super::{ConstraintKey, Level};
+pub use crate::clients::ConnectionId;
+use crate::clients::{Admission, Clients, Deadlines, NoPlace, Rate};
 use crate::frame::FrameError;
 use crate::noise::Identity;
 use crate::{Random, Time};
 
-use admission::Admission;
 use client::Client;
-use clients::Clients;
 use events::Events;
 pub use events::{CloseReason, Event, Solution, SolutionRefusal};
-use keys::{Key, Keys};
+use keys::{Key, Keys, NewKeys};
 pub use next_height::NewPrevHash;
 pub use node::{NodeState, SubmitResult};
 pub use options::ProviderOptions;
-use pace::Rate;
 use solution::Solved;
 use templates::Templates;
 use work::Work;
 pub use work::{Template, TemplateError, TemplateKind};
-
-/// The host's name for a connection. It can be used again once the connection is closed.
-pub type ConnectionId = u64;
 
 /// Serves templates to any number of clients (spec 7).
 ///
@@ -78,11 +70,12 @@ pub type ConnectionId = u64;
 pub struct Provider {
     options: ProviderOptions,
     random: Box<dyn Random + Send>,
-    clients: Clients,
+    clients: Clients<Client>,
     admission: Admission,
     /// The clients that something is expected of, by when.
-    deadlines: BTreeSet<(u64, ConnectionId)>,
+    deadlines: Deadlines<ConnectionId>,
     keys: Keys,
+    new_keys: NewKeys,
     templates: Templates,
     solved: Solved,
     node: NodeState,
@@ -139,6 +132,15 @@ impl fmt::Display for ProviderError {
 
 impl core::error::Error for ProviderError {}
 
+impl From<NoPlace> for ProviderError {
+    fn from(no_place: NoPlace) -> Self {
+        match no_place {
+            NoPlace::InAll => Self::TooManyClients,
+            NoPlace::ForAddress => Self::TooManyFromAddress,
+        }
+    }
+}
+
 impl Provider {
     /// A provider without clients.
     #[must_use]
@@ -148,7 +150,8 @@ impl Provider {
             random,
             clients: Clients::default(),
             admission: Admission::default(),
-            deadlines: BTreeSet::new(),
+            deadlines: Deadlines::default(),
+            new_keys: NewKeys::default(),
             keys: Keys::default(),
             templates: Templates::default(),
             solved: Solved::default(),
@@ -189,7 +192,8 @@ impl Provider {
             return Err(ProviderError::ConnectionExists);
         }
         self.expire_templates(now);
-        let (ticket, gives_way) = self.admission.admit(id, address, self.clients.len(), &self.options, now)?;
+        let (ticket, gives_way) =
+            self.admission.admit(id, address, self.clients.len(), &self.options.admission(), now)?;
         if let Some(oldest) = gives_way {
             self.close(oldest, CloseReason::GaveWay);
         }
@@ -318,8 +322,7 @@ impl Provider {
         for key in due {
             self.announce(key, now);
         }
-        let later = self.deadlines.split_off(&(now.monotonic_ms.saturating_add(1), 0));
-        for (_, id) in core::mem::replace(&mut self.deadlines, later) {
+        for id in self.deadlines.take_due(now.monotonic_ms) {
             let Some(client) = self.clients.get_mut(&id) else { continue };
             client.listed_deadline = None;
             match client.overdue(now) {
@@ -335,7 +338,7 @@ impl Provider {
     /// When [`Provider::tick`] is to be called, in monotonic milliseconds; not at all if `None`.
     #[must_use]
     pub fn next_deadline(&self) -> Option<u64> {
-        let client = self.deadlines.first().map(|(deadline, _)| *deadline);
+        let client = self.deadlines.first();
         let update = self.keys.iter().filter_map(|(_, key)| key.update_due_at(&self.options)).min();
         let templates = [self.templates.next_expiry(), self.templates.answers.next_timeout()];
         let all = [client, update, self.keys.next_unused(), self.sweep_at].into_iter().chain(templates);

@@ -2,6 +2,7 @@
 
 use alloc::sync::Arc;
 
+use crate::clients::AdmissionLimits;
 use crate::connection::Limits;
 use crate::noise::Identity;
 
@@ -117,6 +118,17 @@ impl ProviderOptions {
             stall_timeout_ms: 60_000,
             // Two answers with the transactions of the heaviest block.
             limits: Limits { max_output: 8 << 20, ..Limits::default() },
+        }
+    }
+
+    pub(super) fn admission(&self) -> AdmissionLimits {
+        AdmissionLimits {
+            max_clients: self.max_clients,
+            max_handshakes: self.max_handshakes,
+            max_clients_per_address: self.max_clients_per_address,
+            max_handshakes_per_address: self.max_handshakes_per_address,
+            max_connections_per_minute: self.max_connections_per_minute,
+            exempt_loopback: self.exempt_loopback,
         }
     }
 }

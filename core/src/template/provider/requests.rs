@@ -3,13 +3,13 @@
 use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 
-use super::admission::Ticket;
 use super::client::{Phase, Request, SetupError};
 use super::events::{CloseReason, Event, SolutionRefusal};
 use super::keys::{Asking, Choice, is_large};
 use super::solution::solve;
 use super::{ConnectionId, NodeState, Provider};
 use crate::Time;
+use crate::clients::Ticket;
 use crate::message::{
     CoinbaseOutputConstraints, Payload, RequestExtensionsError, RequestExtensionsSuccess, SetupConnectionError,
     SetupConnectionSuccess, shape,
@@ -98,7 +98,7 @@ impl Provider {
         };
         let nearby = if is_large(&wanted) { self.large_keys_near(id, ticket) } else { BTreeSet::new() };
         let asking = Asking { wanted, leaves: before, nearby };
-        let may_add = |key: &ConstraintKey| self.admission.take_key(key, ticket, &self.options, now);
+        let may_add = |key: &ConstraintKey| self.new_keys.take(key, ticket, &mut self.admission, &self.options, now);
         let Some(Choice { key, instead_of }) = self.keys.choose(&asking, self.options.max_keys, may_add) else {
             return self.close_after_flush(id, CloseReason::TooManyKeys);
         };

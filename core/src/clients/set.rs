@@ -5,48 +5,52 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::ConnectionId;
-use super::client::Client;
 
 /// The clients.
 ///
 /// A host names the same one several times in a row: in its output, in what was sent of that. And a new tip goes to all of
 /// them in order. So the last one named is remembered, and only for one that is neither it nor the next is there a search.
-#[derive(Default)]
-pub(super) struct Clients {
-    places: Vec<Option<Named>>,
+pub(crate) struct Clients<C> {
+    places: Vec<Option<Named<C>>>,
     free: Vec<usize>,
     by_id: BTreeMap<ConnectionId, usize>,
     /// The place of the last one that was named.
     last: usize,
 }
 
-struct Named {
+struct Named<C> {
     id: ConnectionId,
-    client: Box<Client>,
+    client: Box<C>,
 }
 
-impl Clients {
-    pub(super) fn len(&self) -> usize {
+impl<C> Default for Clients<C> {
+    fn default() -> Self {
+        Self { places: Vec::new(), free: Vec::new(), by_id: BTreeMap::new(), last: 0 }
+    }
+}
+
+impl<C> Clients<C> {
+    pub(crate) fn len(&self) -> usize {
         self.by_id.len()
     }
 
-    pub(super) fn contains_key(&self, id: &ConnectionId) -> bool {
+    pub(crate) fn contains_key(&self, id: &ConnectionId) -> bool {
         self.place_of(*id).is_some()
     }
 
-    pub(super) fn get(&self, id: &ConnectionId) -> Option<&Client> {
+    pub(crate) fn get(&self, id: &ConnectionId) -> Option<&C> {
         let named = self.places.get(self.place_of(*id)?)?;
         named.as_ref().map(|named| &*named.client)
     }
 
-    pub(super) fn get_mut(&mut self, id: &ConnectionId) -> Option<&mut Client> {
+    pub(crate) fn get_mut(&mut self, id: &ConnectionId) -> Option<&mut C> {
         self.last = self.place_of(*id)?;
         let named = self.places.get_mut(self.last)?;
         named.as_mut().map(|named| &mut *named.client)
     }
 
     /// Adds a client whose name is not in use.
-    pub(super) fn insert(&mut self, id: ConnectionId, client: Client) {
+    pub(crate) fn insert(&mut self, id: ConnectionId, client: C) {
         let named = Some(Named { id, client: Box::new(client) });
         let place = self.free.pop().unwrap_or(self.places.len());
         match self.places.get_mut(place) {
@@ -56,22 +60,22 @@ impl Clients {
         self.by_id.insert(id, place);
     }
 
-    pub(super) fn remove(&mut self, id: &ConnectionId) -> Option<Client> {
+    pub(crate) fn remove(&mut self, id: &ConnectionId) -> Option<C> {
         let place = self.by_id.remove(id)?;
         let named = self.places.get_mut(place)?.take()?;
         self.free.push(place);
         Some(*named.client)
     }
 
-    pub(super) fn values(&self) -> impl Iterator<Item = &Client> {
+    pub(crate) fn values(&self) -> impl Iterator<Item = &C> {
         self.places.iter().flatten().map(|named| &*named.client)
     }
 
-    pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut Client> {
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut C> {
         self.iter_mut().map(|(_, client)| client)
     }
 
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (ConnectionId, &mut Client)> {
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (ConnectionId, &mut C)> {
         self.places.iter_mut().flatten().map(|named| (named.id, &mut *named.client))
     }
 

@@ -20,26 +20,26 @@ pub enum Level {
 
 /// Counts the log lines of a queue of events, so that a peer cannot fill it with them.
 #[derive(Debug, Default)]
-pub(super) struct LogBound {
+pub(crate) struct LogBound {
     waiting: usize,
     left_out: usize,
 }
 
 impl LogBound {
     /// Whether there is room for another line. If not, it is counted.
-    pub(super) fn admit(&mut self) -> bool {
+    pub(crate) fn admit(&mut self) -> bool {
         let has_room = self.waiting < MAX_WAITING;
         *(if has_room { &mut self.waiting } else { &mut self.left_out }) += 1;
         has_room
     }
 
     /// A line was read.
-    pub(super) fn read(&mut self) {
+    pub(crate) fn read(&mut self) {
         self.waiting = self.waiting.saturating_sub(1);
     }
 
     /// What is to be said about the lines that found no room, once the others are read.
-    pub(super) fn left_out(&mut self) -> Option<String> {
+    pub(crate) fn left_out(&mut self) -> Option<String> {
         let count = core::mem::take(&mut self.left_out);
         (count > 0).then(|| alloc::format!("{count} more lines are left out"))
     }

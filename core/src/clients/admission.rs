@@ -3,11 +3,9 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::net::IpAddr;
 
-use super::keys::is_large;
+use super::ConnectionId;
 use super::pace::{Pace, Rate, to_us};
-use super::{ConnectionId, ProviderError, ProviderOptions};
 use crate::Time;
-use crate::template::ConstraintKey;
 
 /// How many addresses without a connection are remembered for what they did in the last minute. A flood from more of them is
 /// bounded by the number of connections alone.
@@ -15,18 +13,44 @@ const MAX_REMEMBERED: usize = 4_096;
 
 /// How far a connection is, from those that give way first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Stage {
+pub(crate) enum Stage {
     /// Not set up.
     Handshake,
-    /// Set up and without templates, or about to be closed.
+    /// Set up and without anything to work on, or about to be closed.
     Idle,
-    /// It gets templates, and gives way to nobody.
+    /// It gets what it came for, and gives way to nobody.
     Served,
+}
+
+/// How many are let in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AdmissionLimits {
+    /// Most connections at once.
+    pub(crate) max_clients: usize,
+    /// Most of them that are not set up.
+    pub(crate) max_handshakes: usize,
+    /// Most at once from one address.
+    pub(crate) max_clients_per_address: usize,
+    /// Most of those that are not set up.
+    pub(crate) max_handshakes_per_address: usize,
+    /// How many times one address may connect in a minute; also so often at once.
+    pub(crate) max_connections_per_minute: u32,
+    /// Connections from this machine do not count for their address.
+    pub(crate) exempt_loopback: bool,
+}
+
+/// Why a connection is not let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoPlace {
+    /// All places are taken by clients that are served.
+    InAll,
+    /// From this address come too many.
+    ForAddress,
 }
 
 /// Where a connection came from, and when.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ticket {
+pub(crate) struct Ticket {
     /// In which order connections came.
     arrival: u64,
     /// `None`: it is not counted.
@@ -35,24 +59,24 @@ pub(super) struct Ticket {
 
 impl Ticket {
     /// Whether both came from the same address, and it counts.
-    pub(super) fn is_near(&self, other: &Self) -> bool {
+    pub(crate) fn is_near(&self, other: &Self) -> bool {
         self.origin.is_some() && self.origin == other.origin
     }
 }
 
 /// What is counted as one address. Whoever has an IPv6 address has all of its /64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Origin {
+pub(crate) enum Origin {
     V4([u8; 4]),
     V6Prefix([u16; 4]),
 }
 
 impl Origin {
     /// `None` if the address is not to be counted.
-    fn new(address: IpAddr, options: &ProviderOptions) -> Option<Self> {
+    fn new(address: IpAddr, limits: &AdmissionLimits) -> Option<Self> {
         // An IPv4 address is itself also if it is written as an IPv6 address.
         let address = address.to_canonical();
-        if options.exempt_loopback && address.is_loopback() {
+        if limits.exempt_loopback && address.is_loopback() {
             return None;
         }
         Some(match address {
@@ -71,27 +95,24 @@ struct Account {
     clients: usize,
     handshakes: usize,
     connects: Pace,
-    /// The keys that were new with its clients.
-    keys: Pace,
+    /// What else its clients did, as the subprotocol counts it.
+    costs: Pace,
 }
 
 impl Account {
     /// From when on there is nothing to remember of it, in monotonic microseconds.
     fn paid_at(&self) -> u64 {
-        self.connects.paid_at().max(self.keys.paid_at())
+        self.connects.paid_at().max(self.costs.paid_at())
     }
 }
 
 /// The connections that can give way, and the addresses.
 #[derive(Debug, Default)]
-pub(super) struct Admission {
+pub(crate) struct Admission {
     arrivals: u64,
     /// Those not served, in the order in which they give way: by stage, and from the oldest.
     waiting: BTreeSet<(Stage, u64, ConnectionId)>,
     handshakes: usize,
-    /// The keys that were new, and those of them that are large, so that whoever uses these up leaves the others.
-    usual_keys: Pace,
-    large_keys: Pace,
     accounts: BTreeMap<Origin, Account>,
     /// The accounts without a client, by when there will be nothing to remember of them, in monotonic microseconds.
     idle: BTreeSet<(u64, Origin)>,
@@ -99,26 +120,24 @@ pub(super) struct Admission {
 
 impl Admission {
     /// Lets one more connection in, and says which one must go for it.
-    pub(super) fn admit(
+    pub(crate) fn admit(
         &mut self,
         id: ConnectionId,
         address: Option<IpAddr>,
         clients: usize,
-        options: &ProviderOptions,
+        limits: &AdmissionLimits,
         now: Time,
-    ) -> Result<(Ticket, Option<ConnectionId>), ProviderError> {
+    ) -> Result<(Ticket, Option<ConnectionId>), NoPlace> {
         self.forget_idle(now);
         let gives_way = match self.waiting.first() {
-            Some((Stage::Handshake, _, id)) if self.handshakes >= options.max_handshakes => Some(*id),
-            Some((_, _, id)) if clients >= options.max_clients => Some(*id),
-            _ if clients >= options.max_clients || options.max_handshakes == 0 => {
-                return Err(ProviderError::TooManyClients);
-            }
+            Some((Stage::Handshake, _, id)) if self.handshakes >= limits.max_handshakes => Some(*id),
+            Some((_, _, id)) if clients >= limits.max_clients => Some(*id),
+            _ if clients >= limits.max_clients || limits.max_handshakes == 0 => return Err(NoPlace::InAll),
             _ => None,
         };
-        let origin = address.and_then(|address| Origin::new(address, options));
+        let origin = address.and_then(|address| Origin::new(address, limits));
         if let Some(origin) = origin {
-            self.debit(origin, options, now)?;
+            self.debit(origin, limits, now)?;
         }
         self.arrivals += 1;
         let ticket = Ticket { arrival: self.arrivals, origin };
@@ -127,16 +146,16 @@ impl Admission {
     }
 
     /// One more connection of an address, if it may have more. Nothing is changed if not.
-    fn debit(&mut self, origin: Origin, options: &ProviderOptions, now: Time) -> Result<(), ProviderError> {
-        let per_minute = options.max_connections_per_minute;
+    fn debit(&mut self, origin: Origin, limits: &AdmissionLimits, now: Time) -> Result<(), NoPlace> {
+        let per_minute = limits.max_connections_per_minute;
         let rate = Rate::new(per_minute, 60_000, per_minute);
         let mut account = self.accounts.get(&origin).copied().unwrap_or_default();
         let before = account.paid_at();
-        if account.clients >= options.max_clients_per_address
-            || account.handshakes >= options.max_handshakes_per_address
+        if account.clients >= limits.max_clients_per_address
+            || account.handshakes >= limits.max_handshakes_per_address
             || !account.connects.take(rate, now)
         {
-            return Err(ProviderError::TooManyFromAddress);
+            return Err(NoPlace::ForAddress);
         }
         account.clients += 1;
         self.idle.remove(&(before, origin));
@@ -144,35 +163,14 @@ impl Admission {
         Ok(())
     }
 
-    /// A client's key is new, and costs the node a template: whether its address, and all together, may have one more. Nothing is
-    /// changed if not.
-    pub(super) fn take_key(
-        &mut self,
-        key: &ConstraintKey,
-        ticket: Ticket,
-        options: &ProviderOptions,
-        now: Time,
-    ) -> bool {
-        let max_keys = u32::try_from(options.max_keys).unwrap_or(u32::MAX);
-        let in_all = options.max_new_keys_per_minute;
-        let each = options.max_new_keys_per_minute_per_address;
-        let all = if is_large(key) { &mut self.large_keys } else { &mut self.usual_keys };
-        let mut all_then = *all;
-        // All places can be taken at once: after a restart clients come back together.
-        if !all_then.take(Rate::new(in_all, 60_000, in_all.max(max_keys)), now) {
-            return false;
-        }
-        if let Some(account) = ticket.origin.and_then(|origin| self.accounts.get_mut(&origin)) {
-            if !account.keys.take(Rate::new(each, 60_000, each), now) {
-                return false;
-            }
-        }
-        *all = all_then;
-        true
+    /// A client does something that costs more than others: whether its address may have it done once more. What is not counted
+    /// for an address may.
+    pub(crate) fn take_cost(&mut self, ticket: Ticket, rate: Rate, now: Time) -> bool {
+        self.account(ticket).is_none_or(|(_, account)| account.costs.take(rate, now))
     }
 
     /// A connection comes to another stage.
-    pub(super) fn moved(&mut self, id: ConnectionId, ticket: Ticket, from: Stage, to: Stage) {
+    pub(crate) fn moved(&mut self, id: ConnectionId, ticket: Ticket, from: Stage, to: Stage) {
         if from != to {
             self.uncount(id, ticket, from);
             self.count(id, ticket, to);
@@ -180,7 +178,7 @@ impl Admission {
     }
 
     /// A connection is gone.
-    pub(super) fn left(&mut self, id: ConnectionId, ticket: Ticket, stage: Stage) {
+    pub(crate) fn left(&mut self, id: ConnectionId, ticket: Ticket, stage: Stage) {
         self.uncount(id, ticket, stage);
         let Some((origin, account)) = self.account(ticket) else { return };
         account.clients = account.clients.saturating_sub(1);

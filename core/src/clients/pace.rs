@@ -4,7 +4,7 @@ use crate::Time;
 
 /// So often, evenly, after a burst of so many at once.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Rate {
+pub(crate) struct Rate {
     /// What one costs, in microseconds.
     cost_us: u64,
     /// What may be spent in advance, in microseconds.
@@ -13,7 +13,7 @@ pub(super) struct Rate {
 
 impl Rate {
     /// `count` in `period_ms` milliseconds; none is none, and more than one in a microsecond is without a bound.
-    pub(super) fn new(count: u32, period_ms: u64, burst: u32) -> Self {
+    pub(crate) fn new(count: u32, period_ms: u64, burst: u32) -> Self {
         match period_ms.saturating_mul(1_000).checked_div(count.into()) {
             Some(cost_us) => Self { cost_us, credit_us: cost_us.saturating_mul(burst.into()) },
             None => Self { cost_us: u64::MAX, credit_us: 0 },
@@ -23,11 +23,11 @@ impl Rate {
 
 /// What was done so far, as the time at which all of it is paid for, in monotonic microseconds: no more is to be known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Pace(u64);
+pub(crate) struct Pace(u64);
 
 impl Pace {
     /// Once more, if the rate allows it.
-    pub(super) fn take(&mut self, rate: Rate, now: Time) -> bool {
+    pub(crate) fn take(&mut self, rate: Rate, now: Time) -> bool {
         let now_us = to_us(now.monotonic_ms);
         let paid_at = self.0.max(now_us).saturating_add(rate.cost_us);
         let is_allowed = paid_at - now_us <= rate.credit_us;
@@ -38,12 +38,12 @@ impl Pace {
     }
 
     /// From when on it is as if nothing was done, in monotonic microseconds.
-    pub(super) fn paid_at(self) -> u64 {
+    pub(crate) fn paid_at(self) -> u64 {
         self.0
     }
 }
 
 /// Microseconds of so many milliseconds.
-pub(super) fn to_us(ms: u64) -> u64 {
+pub(crate) fn to_us(ms: u64) -> u64 {
     ms.saturating_mul(1_000)
 }
