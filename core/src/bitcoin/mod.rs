@@ -11,6 +11,7 @@
 //! | `hash` | double SHA-256, at once or streamed; single; hex as a node's RPC writes it |
 //! | [`compact_size`] | Bitcoin's variable-length counts and lengths |
 //! | `header`, `target` | the 80 bytes that miners hash, and the number the hash must not exceed |
+//! | `ratio` | wide quotients for targets, exact |
 //! | `merkle` | root, path of the coinbase, root from a path |
 //! | `transaction` | a walk over one serialized transaction: inputs, outputs, witnesses, ids, weight |
 //! | [`coinbase`] | checks, BIP 34 height, removing and restoring the BIP 141 fields (spec 3.7) |
@@ -27,6 +28,7 @@ mod hash;
 mod header;
 mod list;
 mod merkle;
+pub(crate) mod ratio;
 mod reader;
 mod short_bytes;
 mod target;

@@ -4,6 +4,7 @@ use core::cmp::Ordering;
 use core::fmt;
 
 use super::hash::{Hash, RpcHex};
+use super::ratio;
 
 /// A 256-bit target as little-endian bytes, as U256 on the wire. Ordered as a number: a smaller target is harder.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -12,8 +13,9 @@ pub struct Target(pub [u8; 32]);
 /// The sign bit of compact form. A target with it is refused, and never written.
 const NBITS_SIGN: u32 = 0x0080_0000;
 
-/// The exponent of 2 in the target of difficulty 1, 0xffff * 2^208.
-const DIFFICULTY_1_EXPONENT: u32 = 208;
+/// The target of difficulty 1 is 0xffff * 2^208.
+const DIFFICULTY_1_SIGNIFICAND: u64 = 0xffff;
+const DIFFICULTY_1_EXPONENT: i32 = 208;
 
 impl Target {
     /// The easiest target: every hash meets it.
@@ -69,57 +71,72 @@ impl Target {
         limbs(hash) <= limbs(&self.0)
     }
 
-    /// How many times harder than 0xffff * 2^208, the target of difficulty 1, it is; infinite for zero.
+    /// How many times harder than 0xffff * 2^208, the target of difficulty 1, it is, to the nearest `f64`; infinite for
+    /// zero.
     ///
     /// For a target made from compact form this is the number that a node's RPC shows.
     #[must_use]
     pub fn difficulty(&self) -> f64 {
-        difficulty_1() / self.to_f64()
+        let [a, b, c, d] = self.low_limbs();
+        ratio::round_div(DIFFICULTY_1_SIGNIFICAND, DIFFICULTY_1_EXPONENT, &[a, b, c, d, 0]).unwrap_or(f64::INFINITY)
     }
 
-    /// The target of a difficulty, to the 53 bits of an `f64`, rounded down. Difficulties below 2^-32 or so give
-    /// [`Target::MAX`].
+    /// The target of a difficulty: 0xffff * 2^208 / `difficulty`, rounded down, exactly. Difficulties below 2^-32 or so
+    /// give [`Target::MAX`].
     ///
     /// `None` if `difficulty` is not a number, not positive, infinite, or so high that nothing but zero is left.
     #[must_use]
     pub fn from_difficulty(difficulty: f64) -> Option<Self> {
-        if !(difficulty > 0.0 && difficulty.is_finite()) {
-            return None;
+        let (significand, exponent) = ratio::parts(difficulty)?;
+        match ratio::floor_div(DIFFICULTY_1_SIGNIFICAND, DIFFICULTY_1_EXPONENT - exponent, significand) {
+            Some([0, 0, 0, 0]) => None,
+            Some(limbs) => Some(Self::from_low_limbs(limbs)),
+            None => Some(Self::MAX),
         }
-        let value = difficulty_1() / difficulty;
-        if value < 1.0 {
-            return None;
-        }
-        if value >= power_of_two(256) {
-            return Some(Self::MAX);
-        }
-        // value = significand * 2^(exponent - 52), with 53 bits in the significand and an exponent of 0 to 255.
-        let exponent = (value.to_bits() >> 52).saturating_sub(1023) as usize;
-        let significand = 1 << 52 | value.to_bits() & ((1 << 52) - 1);
-        // Shifted left by exponent + 4 bits, of which the part of a byte here and the whole bytes by choosing places;
-        // then right by 7 bytes, which makes the 52.
-        let shift = exponent + 4;
-        let digits = (significand << (shift % 8)).to_le_bytes();
-        let mut target = [0; 32];
-        for (i, digit) in digits.into_iter().enumerate() {
-            let place = (shift / 8 + i).checked_sub(7);
-            if let Some(free) = place.and_then(|place| target.get_mut(place)) {
-                *free = digit;
-            }
-        }
-        Some(Self(target))
     }
 
-    /// The value as a floating-point number, from its 8 most significant bytes.
-    fn to_f64(self) -> f64 {
-        let length = 32 - self.0.iter().rev().take_while(|byte| **byte == 0).count();
-        let lowest = length.saturating_sub(8);
-        let mut top = [0; 8];
-        for (digit, byte) in top.iter_mut().zip(self.0.iter().skip(lowest)) {
-            *digit = *byte;
+    /// How many hashes it takes on average to meet it, 2^256 / (target + 1), to the nearest `f64`: 1 for
+    /// [`Target::MAX`], 2^256 for zero.
+    #[must_use]
+    pub fn work(&self) -> f64 {
+        // Never out of range: the result is from 1 to 2^256.
+        ratio::round_div(1, 256, &self.plus_one()).unwrap_or(1.0)
+    }
+
+    /// The value plus one, least significant limb first.
+    pub(crate) fn plus_one(&self) -> [u64; 5] {
+        let mut carry = true;
+        let [a, b, c, d] = self.low_limbs().map(|limb| {
+            let sum;
+            (sum, carry) = limb.overflowing_add(carry.into());
+            sum
+        });
+        [a, b, c, d, carry.into()]
+    }
+
+    /// The target whose value is one less, given with the least significant limb first. `None` for zero.
+    pub(crate) fn one_less(limbs: [u64; 4]) -> Option<Self> {
+        let mut borrow = true;
+        let less = limbs.map(|limb| {
+            let difference;
+            (difference, borrow) = limb.overflowing_sub(borrow.into());
+            difference
+        });
+        (!borrow).then(|| Self::from_low_limbs(less))
+    }
+
+    /// In four parts, least significant first.
+    fn low_limbs(&self) -> [u64; 4] {
+        let [a, b, c, d] = limbs(&self.0);
+        [d, c, b, a]
+    }
+
+    fn from_low_limbs(limbs: [u64; 4]) -> Self {
+        let mut target = [0; 32];
+        for (chunk, limb) in target.chunks_exact_mut(8).zip(limbs) {
+            chunk.copy_from_slice(&limb.to_le_bytes());
         }
-        // The lowest place is at most 24.
-        u64::from_le_bytes(top) as f64 * power_of_two(8 * lowest as u32)
+        Self(target)
     }
 }
 
@@ -155,13 +172,4 @@ fn limbs(bytes: &[u8; 32]) -> [u64; 4] {
         *limb = chunk.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte));
     }
     limbs
-}
-
-fn difficulty_1() -> f64 {
-    f64::from(0xffff_u16) * power_of_two(DIFFICULTY_1_EXPONENT)
-}
-
-/// 2^exponent for exponents up to 1023. (`core` has no `powi`.)
-fn power_of_two(exponent: u32) -> f64 {
-    f64::from_bits((1023 + u64::from(exponent)) << 52)
 }

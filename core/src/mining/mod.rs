@@ -7,9 +7,15 @@
 //! |---|---|
 //! | [`job`] | from templates, custom jobs and upstream jobs to what is hashed; who is paid by it |
 //! | [`share`] | whether what a miner submits is the work that it was asked for, one at a time or several at once; duplicates |
+//! | [`hashrate`] | hashrate, share rate and target: two of them give the third |
+//! | [`extranonce`] | the extranonce, split so that no two channels do the same work |
+//! | [`accounting`] | what a channel has earned, and when to acknowledge it |
 //!
 //! What stands on the wire is in [`crate::message`]; headers, targets and merkle paths are in [`crate::bitcoin`].
 
+pub mod accounting;
+pub mod extranonce;
+pub mod hashrate;
 pub mod job;
 pub mod share;
 
