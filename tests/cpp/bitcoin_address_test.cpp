@@ -3,7 +3,7 @@
 #include <string>
 
 #include "check.hpp"
-#include "host/address.hpp"
+#include "host/bitcoin_address.hpp"
 
 using host::AddressNetwork;
 
@@ -102,18 +102,6 @@ void an_address_of_another_network_says_so() {
                 "it is an address of testnet or signet, not of the main network");
 }
 
-void signature_operations_are_counted_but_not_in_what_is_pushed() {
-    const auto cost = [](std::string_view script) { return host::sigop_cost(*host::from_hex(script)); };
-    CHECK_EQUAL(cost("76a91462e907b15cbf27d5425399ebf6f0fb50ebb88f1888ac"), 4u);
-    CHECK_EQUAL(cost("0014751e76e8199196d454941c45d1b3a323f1433bd6"), 0u);
-    CHECK_EQUAL(cost("6a03acacac"), 0u);                       // OP_RETURN with three of them in its data
-    CHECK_EQUAL(cost("4c03acacacac"), 4u);                     // OP_PUSHDATA1
-    CHECK_EQUAL(cost("4d0300acacacad"), 4u);                   // OP_PUSHDATA2
-    CHECK_EQUAL(cost("4e03000000acacacae"), 80u);              // OP_PUSHDATA4, and an OP_CHECKMULTISIG
-    CHECK_EQUAL(cost("acaf4c"), 84u);                          // cut short: what stands before counts
-    CHECK_EQUAL(cost(""), 0u);
-}
-
 }  // namespace
 
 int main() {
@@ -124,7 +112,5 @@ int main() {
         {"base58check addresses are read", base58check_addresses_are_read},
         {"what is no base58check address is refused", what_is_no_base58check_address_is_refused},
         {"an address of another network says so", an_address_of_another_network_says_so},
-        {"signature operations are counted, but not in what is pushed",
-         signature_operations_are_counted_but_not_in_what_is_pushed},
     });
 }

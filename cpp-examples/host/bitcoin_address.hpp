@@ -18,8 +18,4 @@ enum class AddressNetwork : std::uint8_t { main, test, regtest };
 // none; the sentence says which network an address is of when it is of another one.
 std::optional<Bytes> script_of_address(std::string_view address, AddressNetwork network, std::string& error);
 
-// How many signature operations the script costs as an output of a coinbase, in the units of a block's limit of 80,000:
-// four for each that stands in it (BIP 141).
-std::uint32_t sigop_cost(ByteView script);
-
 }  // namespace host

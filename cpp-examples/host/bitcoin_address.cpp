@@ -1,8 +1,7 @@
-#include "address.hpp"
+#include "bitcoin_address.hpp"
 
 #include <algorithm>
 #include <array>
-#include <vector>
 
 namespace host {
 
@@ -25,8 +24,7 @@ constexpr std::array<Prefixes, 3> all_prefixes{{
 const Prefixes& prefixes_of(AddressNetwork network) { return all_prefixes[static_cast<std::size_t>(network)]; }
 
 constexpr std::uint8_t op_1 = 0x51, op_dup = 0x76, op_equal = 0x87, op_equalverify = 0x88, op_hash160 = 0xa9,
-                       op_checksig = 0xac, op_checksigverify = 0xad, op_checkmultisig = 0xae,
-                       op_checkmultisigverify = 0xaf, op_pushdata1 = 0x4c, op_pushdata4 = 0x4e;
+                       op_checksig = 0xac;
 
 // ---------------------------------------------------------------------------------------------------- bech32 (BIP 173, 350)
 
@@ -210,29 +208,6 @@ std::optional<Bytes> script_of_address(std::string_view address, AddressNetwork 
         }
     }
     return base58_script(address, network, error);
-}
-
-std::uint32_t sigop_cost(ByteView script) {
-    constexpr std::uint32_t cost = 4, most_keys = 20;
-    std::uint32_t operations = 0;
-    for (std::size_t at = 0; at < script.size();) {
-        const std::uint8_t op = script[at++];
-        if (op == op_checksig || op == op_checksigverify) ++operations;
-        if (op == op_checkmultisig || op == op_checkmultisigverify) operations += most_keys;
-        if (op > op_pushdata4) continue;
-        // What is pushed is no operation; its length stands in the opcode or in the 1, 2 or 4 bytes behind it.
-        std::size_t len = op;
-        if (op >= op_pushdata1) {
-            const std::size_t len_bytes = std::size_t{1} << (op - op_pushdata1);
-            if (script.size() - at < len_bytes) break;
-            len = 0;
-            for (std::size_t i = 0; i < len_bytes; ++i) len |= std::size_t{script[at + i]} << (8 * i);
-            at += len_bytes;
-        }
-        if (script.size() - at < len) break;
-        at += len;
-    }
-    return cost * operations;
 }
 
 }  // namespace host
