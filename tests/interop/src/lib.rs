@@ -7,16 +7,19 @@
 //! | [`directory`] | a temporary directory that outlives a failed test |
 //! | [`peers`] | where `tools/peers` put the programs of others |
 //! | [`node`] | Bitcoin Core's `bitcoin-node` on regtest |
-//! | [`role`] | what SRI's pool and job declarator client have in common: they have templates, and serve miners |
+//! | [`role`] | what SRI's roles have in common: they serve miners, most with templates |
 //! | [`pool`] | SRI's `pool_sv2` |
 //! | [`jd_client`] | SRI's `jd_client_sv2` |
 //! | [`upstream`] | a pool and a job declarator server that agree to everything |
 //! | [`miner`] | SRI's `mining_device`, a CPU miner |
+//! | [`translator`] | SRI's `translator_sv2`, which speaks Stratum V1 to miners |
+//! | [`sv1_miner`] | a miner behind it |
 //! | [`provider`] | our own `sv2-template-provider` |
 //! | [`plain`] | a client of templates without Noise that does what no good client does |
 //! | [`blocks`] | files of raw blocks, one a line in hex; finding a byte to falsify |
 //! | [`kernel`] | a regtest chain in libbitcoinkernel, the judge of blocks |
 //! | [`messages`] | every message with the fields of both sides, drawn at random, and its exchange |
+//! | [`oracle`] | channels_sv2, which judges shares as ours should |
 //! | [`conversation`] | what a client of templates and its provider say to each other |
 //! | [`cpp`] | our end of a connection in C++, written with `sv2.hpp` |
 //! | [`theirs`] | the other implementation's end of a connection |
@@ -35,6 +38,7 @@ pub mod kernel;
 pub mod messages;
 pub mod miner;
 pub mod node;
+pub mod oracle;
 pub mod peers;
 pub mod plain;
 pub mod pool;
@@ -42,8 +46,10 @@ pub mod process;
 pub mod provider;
 pub mod random;
 pub mod role;
+pub mod sv1_miner;
 pub mod their_server;
 pub mod theirs;
+pub mod translator;
 pub mod upstream;
 
 /// Says loudly that the running test does not run, and why, and returns from it.

@@ -1,7 +1,7 @@
-//! What SRI's `pool_sv2` and `jd_client_sv2` have in common: each is a client of a template provider on one side, and
-//! what a miner calls its pool on the other.
+//! What SRI's roles have in common. `pool_sv2` and `jd_client_sv2` are clients of a template provider on one side, and what a
+//! miner calls its pool on the other; `translator_sv2` is a pool's client instead.
 //!
-//! What they expect of their template provider: SetupConnection.Success, then, upon their CoinbaseOutputConstraints, a
+//! What the first two expect of their template provider: SetupConnection.Success, then, upon their CoinbaseOutputConstraints, a
 //! NewTemplate with `future_template` and the SetNewPrevHash that activates it. Until they have both they accept no
 //! miner, and a share's ntime must lie between SetNewPrevHash.header_timestamp and 7200 seconds after it.
 
@@ -55,7 +55,7 @@ impl Role {
         // Their settings can also come from the environment, which must not reach a test's role.
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy();
-            if name.starts_with("POOL__") || name.starts_with("JDC__") {
+            if ["POOL__", "JDC__", "TPROXY__"].iter().any(|prefix| name.starts_with(prefix)) {
                 command.env_remove(&*name);
             }
         }
