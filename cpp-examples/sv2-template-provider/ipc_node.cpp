@@ -6,16 +6,16 @@
 #include <memory>
 #include <utility>
 
-#include "log.hpp"
+#include "host/log.hpp"
 
 namespace {
 
 void log_node(void*, int level, const char* text, std::size_t len) noexcept {
-    const Level as = level <= SV2_LOG_ERROR     ? Level::error
-                     : level == SV2_LOG_WARNING ? Level::warning
-                     : level == SV2_LOG_INFO    ? Level::info
-                                                : Level::debug;
-    log_line(as, Category::ipc, {text, len});
+    const host::Level as = level <= SV2_LOG_ERROR     ? host::Level::error
+                           : level == SV2_LOG_WARNING ? host::Level::warning
+                           : level == SV2_LOG_INFO    ? host::Level::info
+                                                      : host::Level::debug;
+    host::log_line(as, host::Category::ipc, {text, len});
 }
 
 // Whether blocks of `a` are easier to find than those of `b`, both in compact form: an exponent and three bytes of mantissa.
@@ -54,7 +54,7 @@ IpcNode::~IpcNode() { (void)readable_.release(); }
 void IpcNode::start(sv2::TemplateProvider& engine, NodeEvents events) {
     engine_ = &engine;
     events_ = std::move(events);
-    log_info("connecting to the node at " + socket_, Category::ipc);
+    host::log_info("connecting to the node at " + socket_, host::Category::ipc);
     wait();
 }
 
@@ -100,8 +100,8 @@ void IpcNode::handle(const sv2_node_event& event) {
         const sv2_submit_result& result = event.as.submit_result;
         const std::string reason = *result.reason ? std::string{": "} + result.reason : "";
         const std::string hash = sv2::to_string(result.block_hash);
-        result.accepted ? log_info("the node took block " + hash + reason, Category::ipc)
-                        : log_warning("the node did not take block " + hash + reason, Category::ipc);
+        result.accepted ? host::log_info("the node took block " + hash + reason, host::Category::ipc)
+                        : host::log_warning("the node did not take block " + hash + reason, host::Category::ipc);
         break;
     }
     case SV2_NODE_EVENT_BLOCK:
@@ -110,7 +110,9 @@ void IpcNode::handle(const sv2_node_event& event) {
     default: break;
     }
     const sv2::Status status = node_.deliver(event, *engine_, sv2::now());
-    if (status.is_error()) log_warning(std::string{"an answer of the node was not taken: "} + engine_->error(), Category::ipc);
+    if (status.is_error()) {
+        host::log_warning(std::string{"an answer of the node was not taken: "} + engine_->error(), host::Category::ipc);
+    }
 }
 
 void IpcNode::say_state(const sv2_node_state& state) {
@@ -127,7 +129,7 @@ void IpcNode::say_state(const sv2_node_state& state) {
     }
     // While it is away the same is said only once.
     if (line == last_state_) return;
-    state.state == SV2_NODE_DOWN ? log_warning(line, Category::ipc) : log_info(line, Category::ipc);
+    state.state == SV2_NODE_DOWN ? host::log_warning(line, host::Category::ipc) : host::log_info(line, host::Category::ipc);
     last_state_ = std::move(line);
 }
 

@@ -8,12 +8,11 @@
 #include <csignal>
 #include <cstdio>
 #include <exception>
-#include <fstream>
 #include <string>
 #include <vector>
 
-#include "files.hpp"
-#include "log.hpp"
+#include "host/files.hpp"
+#include "host/log.hpp"
 #include "node_of.hpp"
 #include "server.hpp"
 
@@ -22,14 +21,6 @@ namespace {
 int complain(const std::string& sentence) {
     std::fprintf(stderr, "sv2-template-provider: %s\n", sentence.c_str());
     return 1;
-}
-
-void log_engine(void*, int level, const char* text, std::size_t len) noexcept {
-    const Level as = level <= SV2_LOG_ERROR     ? Level::error
-                     : level == SV2_LOG_WARNING ? Level::warning
-                     : level == SV2_LOG_INFO    ? Level::info
-                                                : Level::debug;
-    as == Level::error ? log_error({text, len}) : log_of_peers(as, {text, len});
 }
 
 sv2_template_provider_options engine_options(const Options& options) {
@@ -46,56 +37,33 @@ sv2_template_provider_options engine_options(const Options& options) {
     engine.max_connections_per_minute = limits.connections_per_minute;
     engine.max_requests_per_second = limits.requests_per_second;
     engine.count_loopback = limits.count_loopback;
-    engine.log.write = log_engine;
+    engine.log.write = host::log_of_engine;
     return engine;
 }
-
-// A file with the process's id, which goes when the program ends.
-class PidFile {
-public:
-    PidFile() = default;
-    PidFile(const PidFile&) = delete;
-    PidFile& operator=(const PidFile&) = delete;
-    ~PidFile() {
-        if (!path_.empty()) ::unlink(path_.c_str());
-    }
-
-    [[nodiscard]] std::string write(const std::filesystem::path& path) {
-        if (path.empty()) return {};
-        std::ofstream file{path};
-        file << ::getpid() << '\n' << std::flush;
-        if (!file) return because(path, "write");
-        path_ = path;
-        return {};
-    }
-
-private:
-    std::filesystem::path path_;
-};
 
 void mention(const Solutions& solutions) {
     for (const Solutions::Unconfirmed& block : solutions.unconfirmed()) {
         const std::string path = solutions.block_path(block.block_hash).string();
-        log_warning("block " + block.block_hash + " for height " + std::to_string(block.height) + " was found at " +
-                    std::to_string(block.found_at) + " (unix time), and not seen accepted before the end of that run; " +
-                    (block.whole ? "to hand it in again: bitcoin-cli -stdin submitblock < " + path
-                                 : "its header and coinbase are in sv2_solutions"));
+        host::log_warning("block " + block.block_hash + " for height " + std::to_string(block.height) + " was found at " +
+                          std::to_string(block.found_at) + " (unix time), and not seen accepted before the end of that run; " +
+                          (block.whole ? "to hand it in again: bitcoin-cli -stdin submitblock < " + path
+                                       : "its header and coinbase are in sv2_solutions"));
     }
 }
 
-std::string announce(const Options& options, const Keys& keys, std::uint16_t port) {
+std::string announce(const Options& options, const host::Keys& keys, std::uint16_t port) {
     const std::string host = options.bind.find(':') == std::string::npos ? options.bind : "[" + options.bind + "]";
     const std::string address = host + ":" + std::to_string(port);
     if (options.plaintext) {
-        log_info("listening on " + address + " WITHOUT ENCRYPTION");
+        host::log_info("listening on " + address + " WITHOUT ENCRYPTION");
         return {};
     }
     const auto authority = sv2::AuthorityKey::of(keys.authority);
     if (!authority) return authority.status().message();
     const auto text = authority->to_text();
     if (!text) return text.status().message();
-    log_info("Template Provider authority key: " + *text);
-    log_info("listening on stratum2+tcp://" + address + "/" + *text);
+    host::log_info("Template Provider authority key: " + *text);
+    host::log_info("listening on stratum2+tcp://" + address + "/" + *text);
     return {};
 }
 
@@ -109,17 +77,17 @@ int run(const Options& options) {
     std::string error;
     const auto solutions = Solutions::open(options.directory, error);
     if (!solutions) return complain(error);
-    if (error = open_log(options.log); !error.empty()) return complain(error);
-    PidFile pid_file;
+    if (error = host::open_log(options.log); !error.empty()) return complain(error);
+    host::PidFile pid_file;
     if (error = pid_file.write(options.pid_file); !error.empty()) return complain(error);
-    log_info("sv2-template-provider " SV2_VERSION " on the network " + std::string{options.network->name} +
-             ", data directory " + options.directory.string());
-    for (const std::string& notice : options.notices) log_info(notice);
+    host::log_info("sv2-template-provider " SV2_VERSION " on the network " + std::string{options.network->name} +
+                   ", data directory " + options.directory.string());
+    for (const std::string& notice : options.notices) host::log_info(notice);
 
     std::string notice;
-    const auto keys = Keys::open(options.directory, error, notice);
+    const auto keys = host::Keys::open(options.directory, error, notice);
     if (!keys) return complain(error);
-    if (!notice.empty()) log_warning(notice);
+    if (!notice.empty()) host::log_warning(notice);
     auto identity = keys->identity(std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()),
                                    options.certificate_validity);
     if (!identity) return complain(std::string{"Cannot make a certificate: "} + identity.status().message());
@@ -154,6 +122,6 @@ int main(int argc, char** argv) {
     } catch (const std::exception& error) {
         status = complain(error.what());
     }
-    close_log();
+    host::close_log();
     return status;
 }

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "log.hpp"
+#include "host/log.hpp"
 #include "regtest_node.hpp"
 #if defined(SV2_WITH_NODE_IPC)
 #include "ipc_node.hpp"
@@ -26,7 +26,7 @@ std::unique_ptr<Node> node_of(const Options& options, asio::io_context& context,
 #endif
     auto chain = host::RegtestChain::open(options.directory, error);
     if (!chain) return nullptr;
-    if (!chain->notice().empty()) log_info(chain->notice());
+    if (!chain->notice().empty()) host::log_info(chain->notice());
     return std::make_unique<RegtestNode>(context, std::move(chain),
                                          RegtestNode::Mempool{options.mempool, options.transaction_interval});
 }

@@ -136,7 +136,7 @@ void read_limits(const Settings& settings, Reader& reader, Limits& limits) {
     reader.take("sv2maxrequestspersecond", limits.requests_per_second, std::uint32_t{most});
     limits.count_loopback = reader.on("sv2countloopback", false);
     for (const Settings::Value& value : settings.all("sv2exempt")) {
-        if (const auto subnet = Subnet::parse(value.text)) {
+        if (const auto subnet = host::Subnet::parse(value.text)) {
             limits.exempt.push_back(*subnet);
         } else {
             reader.wrong(value, "this is neither an address nor <address>/<bits>");

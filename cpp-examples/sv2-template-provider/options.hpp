@@ -1,8 +1,6 @@
 // What the command line and the configuration file ask for. The options are those of sv2-tp, and some more.
 #pragma once
 
-#include <asio/ip/address.hpp>
-
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
@@ -13,7 +11,8 @@
 #include <variant>
 #include <vector>
 
-#include "log.hpp"
+#include "host/log.hpp"
+#include "host/subnet.hpp"
 
 // A chain, under the names by which Bitcoin Core knows it.
 struct Network {
@@ -27,16 +26,6 @@ struct Network {
 // All of them, the main network first.
 std::span<const Network> networks();
 
-// Addresses with the same first bits.
-struct Subnet {
-    asio::ip::address address;
-    unsigned bits;
-
-    // "192.0.2.0/24", "2001:db8::1"; nothing if it is neither.
-    static std::optional<Subnet> parse(std::string_view text);
-    bool contains(const asio::ip::address& other) const;
-};
-
 // What clients may cost; 0 for the engine's own.
 struct Limits {
     std::size_t clients = 0;
@@ -46,7 +35,7 @@ struct Limits {
     std::uint32_t connections_per_minute = 0;  // of one address
     std::uint32_t requests_per_second = 0;     // of one client
     bool count_loopback = false;
-    std::vector<Subnet> exempt;  // addresses that are not counted
+    std::vector<host::Subnet> exempt;  // addresses that are not counted
 };
 
 struct Options {
@@ -63,7 +52,7 @@ struct Options {
     std::chrono::seconds certificate_validity{std::chrono::days{30}};
     Limits limits;
     std::filesystem::path pid_file;  // empty for none
-    LogOptions log;
+    host::LogOptions log;
     bool log_addresses = false;
     std::vector<std::string> notices;  // for the log, once there is one
 };

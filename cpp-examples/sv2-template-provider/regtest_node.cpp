@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "log.hpp"
+#include "host/log.hpp"
 
 namespace {
 
@@ -38,8 +38,8 @@ void RegtestNode::start(sv2::TemplateProvider& engine, NodeEvents events) {
     engine_ = &engine;
     events_ = std::move(events);
     chain_->add_transactions(mempool_.transactions);
-    log_info("regtest chain at height " + std::to_string(chain_->height()) + ", " +
-             std::to_string(chain_->mempool_size()) + " transactions in the mempool");
+    host::log_info("regtest chain at height " + std::to_string(chain_->height()) + ", " +
+                   std::to_string(chain_->mempool_size()) + " transactions in the mempool");
     grow_mempool();
 }
 
@@ -57,14 +57,14 @@ void RegtestNode::offer_template(const sv2_constraint_key& key) {
     const std::uint64_t handle = next_handle_++;
     const auto template_id = engine_->template_ready(key, for_engine(*made, handle), sv2::now());
     if (!template_id) {
-        log_warning(std::string{"a template was not taken: "} + engine_->error());
+        host::log_warning(std::string{"a template was not taken: "} + engine_->error());
         return;
     }
     templates_.emplace(handle, made);
-    if (!log_takes(Level::debug)) return;
-    log_debug("template " + std::to_string(*template_id) + " at height " + std::to_string(made->height) + ": " +
-              std::to_string(made->transactions.size()) + " transactions, " + std::to_string(made->fees) +
-              " sat in fees");
+    if (!host::log_takes(host::Level::debug)) return;
+    host::log_debug("template " + std::to_string(*template_id) + " at height " + std::to_string(made->height) + ": " +
+                    std::to_string(made->transactions.size()) + " transactions, " + std::to_string(made->fees) +
+                    " sat in fees");
 }
 
 void RegtestNode::want_transactions(std::uint64_t template_id, std::uint64_t node_handle) {
@@ -78,7 +78,7 @@ void RegtestNode::want_transactions(std::uint64_t template_id, std::uint64_t nod
         answer = transactions;
     }
     if (const sv2::Status status = engine_->transactions_ready(template_id, answer, sv2::now()); !status.ok()) {
-        log_warning(std::string{"transactions were not taken: "} + engine_->error());
+        host::log_warning(std::string{"transactions were not taken: "} + engine_->error());
     }
 }
 
@@ -86,7 +86,7 @@ void RegtestNode::submit(const sv2_solution& solution) {
     const std::string hash = sv2::to_string(solution.block_hash);
     const auto found = templates_.find(solution.node_handle);
     if (found == templates_.end()) {
-        log_error("block " + hash + " is lost: its template " + std::to_string(solution.template_id) + " is gone");
+        host::log_error("block " + hash + " is lost: its template " + std::to_string(solution.template_id) + " is gone");
         return;
     }
     const auto& header = solution.header;
@@ -103,9 +103,9 @@ void RegtestNode::submit(const sv2_solution& solution) {
             chain_->add_transactions(mempool_.transactions - chain_->mempool_size());
         }
         break;
-    case host::Verdict::duplicate: log_info("block " + hash + " is known already"); break;
-    case host::Verdict::stale: log_warning("block " + hash + " is stale: another block came first"); break;
-    case host::Verdict::rejected: log_warning("block " + hash + " rejected: " + result.reason); break;
+    case host::Verdict::duplicate: host::log_info("block " + hash + " is known already"); break;
+    case host::Verdict::stale: host::log_warning("block " + hash + " is stale: another block came first"); break;
+    case host::Verdict::rejected: host::log_warning("block " + hash + " rejected: " + result.reason); break;
     case host::Verdict::failed: events_.failed("Block " + hash + " cannot be stored: " + result.reason + "."); break;
     }
     if (result.block.empty()) return;

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <string>
 
-#include "log.hpp"
+#include "host/log.hpp"
 #include "server.hpp"
 
 using std::chrono::steady_clock;
@@ -21,8 +21,8 @@ void Server::submit(const sv2_solution& solution) {
     std::uint32_t height = 0;
     (void)sv2_coinbase_height(solution.coinbase_tx, &height);
     solutions_.found(solution, height);
-    log_info("block " + sv2::to_string(solution.block_hash) + " found by client " + std::to_string(solution.connection) +
-             " for height " + std::to_string(height));
+    host::log_info("block " + sv2::to_string(solution.block_hash) + " found by client " + std::to_string(solution.connection) +
+                   " for height " + std::to_string(height));
     submitted_.push_back({solution.block_hash, height, steady_clock::now()});
     look_after_blocks();
 }
@@ -31,7 +31,7 @@ void Server::accepted(const sv2_u256& block_hash) {
     const auto found =
         std::ranges::find_if(submitted_, [&](const Submitted& of) { return is(of.block_hash, block_hash); });
     const std::string where = found == submitted_.end() ? "" : " at height " + std::to_string(found->height);
-    log_info("block " + sv2::to_string(block_hash) + " accepted" + where);
+    host::log_info("block " + sv2::to_string(block_hash) + " accepted" + where);
     solutions_.accepted(block_hash);
     if (found != submitted_.end()) submitted_.erase(found);
     if (ending_ && submitted_.empty()) context_.stop();
@@ -46,9 +46,9 @@ void Server::look_after_blocks() {
     for (Submitted& of : submitted_) {
         if (of.warned || now - of.since < patience) continue;
         of.warned = true;
-        log_warning("block " + sv2::to_string(of.block_hash) + " for height " + std::to_string(of.height) +
-                    " is not accepted after " + std::to_string(patience.count()) + " s; it is kept in " +
-                    solutions_.block_path(sv2::to_string(of.block_hash)).string() + " if the node gave it");
+        host::log_warning("block " + sv2::to_string(of.block_hash) + " for height " + std::to_string(of.height) +
+                          " is not accepted after " + std::to_string(patience.count()) + " s; it is kept in " +
+                          solutions_.block_path(sv2::to_string(of.block_hash)).string() + " if the node gave it");
     }
     if (submitted_.empty()) return;
     blocks_.expires_after(std::chrono::seconds{5});
@@ -61,7 +61,7 @@ void Server::look_after_blocks() {
 void Server::reopen_log_on_signal() {
     hangups_.async_wait([this](asio::error_code error, int) {
         if (error) return;
-        reopen_log();
+        host::reopen_log();
         reopen_log_on_signal();
     });
 }
@@ -72,15 +72,14 @@ void Server::shut_down_on_signal() {
         if (error) return;
         constexpr auto still_counts = std::chrono::seconds{10};
         constexpr auto patience = std::chrono::seconds{3};
-        log_info("shutting down");
+        host::log_info("shutting down");
         const auto now = steady_clock::now();
         const bool is_pending = std::ranges::any_of(
             submitted_, [&](const Submitted& of) { return now - of.since < still_counts; });
         if (ending_ || !is_pending) return context_.stop();
         ending_ = true;
-        asio::error_code ignored;
-        acceptor_.close(ignored);
-        log_info("waiting for the node to take the last block");
+        sockets_.stop_listening();
+        host::log_info("waiting for the node to take the last block");
         end_.expires_after(patience);
         end_.async_wait([this](asio::error_code cancelled) {
             if (!cancelled) context_.stop();

@@ -18,9 +18,9 @@
 #include <utility>
 #include <variant>
 
-#include "files.hpp"
+#include "host/files.hpp"
 #include "host/bytes.hpp"
-#include "log.hpp"
+#include "host/log.hpp"
 
 namespace {
 
@@ -39,19 +39,19 @@ std::span<const std::uint8_t> bytes_of(const std::string& text) {
 
 void write(int descriptor, const std::filesystem::path& directory, const Line& line) {
     const off_t end = ::lseek(descriptor, 0, SEEK_END);
-    if (write_all(descriptor, bytes_of(line.text)) && ::fsync(descriptor) == 0) return;
+    if (host::write_all(descriptor, bytes_of(line.text)) && ::fsync(descriptor) == 0) return;
     const int error = errno;
     // Half a line would spoil the next one.
     const bool cut = end >= 0 && ::ftruncate(descriptor, end) == 0;
-    log_error(because(directory / "sv2_solutions", "write", error) + (cut ? "" : " Its last line is broken.") +
+    host::log_error(host::because(directory / "sv2_solutions", "write", error) + (cut ? "" : " Its last line is broken.") +
               " What should stand there: " + line.text.substr(0, line.text.size() - 1));
 }
 
 void write(const Block& block) {
     // One that is there is the same: its name is its hash.
-    const int error = create_file(block.path, bytes_of(host::hex(block.bytes) + "\n"));
+    const int error = host::create_file(block.path, bytes_of(host::hex(block.bytes) + "\n"));
     if (error != 0 && error != EEXIST) {
-        log_error(because(block.path, "create", error) + " The block was handed to the node all the same.");
+        host::log_error(host::because(block.path, "create", error) + " The block was handed to the node all the same.");
     }
 }
 
@@ -94,12 +94,12 @@ struct Solutions::Queue {
 std::unique_ptr<Solutions> Solutions::open(const std::filesystem::path& directory, std::string& error) {
     const auto path = directory / "sv2_solutions";
     if (::mkdir((directory / "sv2_blocks").c_str(), S_IRWXU) != 0 && errno != EEXIST) {
-        error = because(directory / "sv2_blocks", "create");
+        error = host::because(directory / "sv2_blocks", "create");
         return nullptr;
     }
     const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, S_IRUSR | S_IWUSR);
     if (descriptor < 0) {
-        error = because(path, "open");
+        error = host::because(path, "open");
         return nullptr;
     }
     std::unique_ptr<Solutions> solutions{new Solutions{directory, descriptor}};
@@ -134,14 +134,14 @@ std::string Solutions::read() {
     // Two programs would serve the same clients by the same keys, each with half of the truth.
     if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
         return errno == EWOULDBLOCK ? path.string() + " is in use: another template provider runs in this data directory."
-                                    : because(path, "lock");
+                                    : host::because(path, "lock");
     }
     std::string text;
     std::array<char, 1 << 16> chunk;
     for (;;) {
         const ssize_t n = ::read(descriptor_, chunk.data(), chunk.size());
         if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return because(path, "read");
+        if (n < 0) return host::because(path, "read");
         if (n == 0) break;
         text.append(chunk.data(), static_cast<std::size_t>(n));
     }
@@ -159,9 +159,9 @@ std::string Solutions::read() {
     }
     for (Unconfirmed& of : unconfirmed_) of.whole = ::access(block_path(of.block_hash).c_str(), F_OK) == 0;
     // A line that a crash left unfinished is ended, so that the next one stands alone.
-    if (!text.empty() && text.back() != '\n' && !write_all(descriptor_, bytes_of("\n"))) return because(path, "write");
+    if (!text.empty() && text.back() != '\n' && !host::write_all(descriptor_, bytes_of("\n"))) return host::because(path, "write");
     // The file and sv2_blocks must be found again after a crash, too.
-    return ::fsync(descriptor_) == 0 && sync_directory(directory_) ? std::string{} : because(path, "sync");
+    return ::fsync(descriptor_) == 0 && host::sync_directory(directory_) ? std::string{} : host::because(path, "sync");
 }
 
 void Solutions::found(const sv2_solution& solution, std::uint32_t height) {

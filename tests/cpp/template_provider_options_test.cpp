@@ -183,8 +183,8 @@ void the_log_says_as_much_as_was_asked_for() {
         arguments.push_back("-regtest");
         return options(arguments).log.levels;
     };
-    using Levels = std::array<Level, category_count>;
-    constexpr auto i = Level::info, d = Level::debug, t = Level::trace;
+    using Levels = std::array<host::Level, host::category_count>;
+    constexpr auto i = host::Level::info, d = host::Level::debug, t = host::Level::trace;
     CHECK((levels({}) == Levels{i, i, i}));
     CHECK((levels({"-debug"}) == Levels{d, d, d}));
     CHECK((levels({"-debug=sv2", "-loglevel=sv2:trace"}) == Levels{t, i, i}));
@@ -198,8 +198,8 @@ void the_log_says_as_much_as_was_asked_for() {
 }
 
 void a_negation_on_the_command_line_takes_back_what_the_file_says() {
-    using Levels = std::array<Level, category_count>;
-    constexpr auto i = Level::info, d = Level::debug;
+    using Levels = std::array<host::Level, host::category_count>;
+    constexpr auto i = host::Level::info, d = host::Level::debug;
     const Configured at{"debug=1\n[regtest]\nnodebug=1\ndebug=net\n"};
     CHECK((options({at.datadir(), "-regtest", "-nodebug"}).log.levels == Levels{i, i, i}));
     CHECK((options({at.datadir(), "-regtest", "-nodebug", "-debug=sv2"}).log.levels == Levels{d, i, i}));
@@ -215,7 +215,7 @@ void all_options_of_sv2_tp_are_accepted() {
 void addresses_can_be_exempted() {
     const auto exempt = options({"-regtest", "-sv2exempt=192.0.2.0/25", "-sv2exempt=2001:db8::/33", "-sv2exempt=::1"}).limits.exempt;
     CHECK_EQUAL(exempt.size(), 3U);
-    const auto contains = [](const Subnet& subnet, const char* address) {
+    const auto contains = [](const host::Subnet& subnet, const char* address) {
         return subnet.contains(asio::ip::make_address(address));
     };
     CHECK(contains(exempt[0], "192.0.2.127"));

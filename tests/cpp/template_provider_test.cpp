@@ -22,9 +22,9 @@
 #include "host/bytes.hpp"
 #include "host/socket.hpp"
 #include "provider_process.hpp"
-#include "sv2-template-provider/files.hpp"
-#include "sv2-template-provider/keys.hpp"
-#include "sv2-template-provider/log.hpp"
+#include "host/files.hpp"
+#include "host/keys.hpp"
+#include "host/log.hpp"
 #include "sv2-template-provider/solutions.hpp"
 
 namespace {
@@ -53,13 +53,13 @@ unsigned mode(const fs::path& path) {
 // ------------------------------------------------------------------------------------------------------------------- keys
 
 struct Opened {
-    std::optional<Keys> keys;
+    std::optional<host::Keys> keys;
     std::string error, notice;
 };
 
 Opened open_keys(const fs::path& directory) {
     Opened opened;
-    opened.keys = Keys::open(directory, opened.error, opened.notice);
+    opened.keys = host::Keys::open(directory, opened.error, opened.notice);
     return opened;
 }
 
@@ -121,10 +121,10 @@ void a_corrupt_key_is_an_error_and_left_as_it_is() {
 
 void a_certificate_is_renewed_at_half_time_and_when_the_clock_was_set_back() {
     const std::chrono::sys_seconds made{1'000'000s};
-    CHECK(!is_renewal_due(made, made, 100s));
-    CHECK(!is_renewal_due(made, made + 49s, 100s));
-    CHECK(is_renewal_due(made, made + 50s, 100s));
-    CHECK(is_renewal_due(made, made - 1s, 100s));
+    CHECK(!host::is_renewal_due(made, made, 100s));
+    CHECK(!host::is_renewal_due(made, made + 49s, 100s));
+    CHECK(host::is_renewal_due(made, made + 50s, 100s));
+    CHECK(host::is_renewal_due(made, made - 1s, 100s));
 }
 
 void a_key_that_is_no_file_is_an_error() {
@@ -137,7 +137,7 @@ void a_file_that_is_there_is_never_replaced() {
     const Directory directory;
     const std::array<std::uint8_t, 3> bytes{1, 2, 3};
     write(directory.path() / "file", "old");
-    CHECK_EQUAL(create_file(directory.path() / "file", bytes), EEXIST);
+    CHECK_EQUAL(host::create_file(directory.path() / "file", bytes), EEXIST);
     CHECK_EQUAL(contents(directory.path() / "file"), std::string{"old"});
     CHECK_EQUAL(std::distance(fs::directory_iterator{directory.path()}, {}), 1);
 }
@@ -294,15 +294,15 @@ private:
 void a_log_that_takes_nothing_keeps_nobody_waiting() {
     const Directory directory;
     const FullPipe pipe{directory.path() / "log"};
-    LogOptions options;
+    host::LogOptions options;
     options.file = directory.path() / "log";
     options.console = false;
-    CHECK_EQUAL(open_log(options), std::string{});
+    CHECK_EQUAL(host::open_log(options), std::string{});
     // The writer may hold as many as wait: 4 MiB at most, twice.
-    for (int i = 0; i < 10'000; ++i) log_info(std::string(1000, 'x'));
+    for (int i = 0; i < 10'000; ++i) host::log_info(std::string(1000, 'x'));
     CHECK(pipe.has(" lines were dropped here: the log was not written fast enough"));
-    log_info("the end");
-    close_log();
+    host::log_info("the end");
+    host::close_log();
     CHECK(pipe.has("the end\n"));
 }
 

@@ -8,6 +8,8 @@
 #include <string>
 #include <utility>
 
+namespace host {
+
 // A file descriptor that is closed at the end.
 class File {
 public:
@@ -38,3 +40,23 @@ bool sync_directory(const std::filesystem::path& directory);
 // Makes a file that nobody else can read, and waits until it is on the disk. It is there whole or not at all, whatever
 // crashes when, and a file that is there is left alone. 0 or an error: EEXIST if there is one.
 [[nodiscard]] int create_file(const std::filesystem::path& path, std::span<const std::uint8_t> bytes);
+
+// A file with the process's id, which goes when the program ends.
+class PidFile {
+public:
+    PidFile() = default;
+    PidFile(const PidFile&) = delete;
+    PidFile& operator=(const PidFile&) = delete;
+    ~PidFile();
+
+    // Empty, also for an empty path, or a sentence about why it cannot be written.
+    [[nodiscard]] std::string write(const std::filesystem::path& path);
+
+private:
+    std::filesystem::path path_;
+};
+
+// Lets the process open as many files and sockets as the system allows it, and says how many that are.
+std::uint64_t raise_open_files();
+
+}  // namespace host

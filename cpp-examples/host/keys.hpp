@@ -8,6 +8,8 @@
 
 #include <sv2.hpp>
 
+namespace host {
+
 // The authority's key signs certificates for the static key, which the Noise handshake shows.
 struct Keys {
     sv2::SecretKey authority;
@@ -28,3 +30,5 @@ struct Keys {
 // Whether a certificate that was made at `made` is to be replaced: at half time, and when the clock was set back, as it may not be
 // valid yet.
 bool is_renewal_due(std::chrono::sys_seconds made, std::chrono::sys_seconds now, std::chrono::seconds validity);
+
+}  // namespace host

@@ -11,6 +11,8 @@
 #include <string>
 #include <string_view>
 
+namespace host {
+
 // How much a line matters. Lines down to `info` are always written.
 enum class Level : std::uint8_t { error, warning, info, debug, trace };
 
@@ -56,9 +58,14 @@ void log_line(Level level, Category category, std::string_view text) noexcept;
 // which one has to ask, those below `info`, are all written.
 void log_of_peers(Level level, std::string_view text) noexcept;
 
+// The same as `write` of the sv2_log that the library's engines are given.
+void log_of_engine(void*, int level, const char* text, std::size_t len) noexcept;
+
 inline void log_error(std::string_view text, Category of = Category::sv2) noexcept { log_line(Level::error, of, text); }
 inline void log_warning(std::string_view text, Category of = Category::sv2) noexcept {
     log_line(Level::warning, of, text);
 }
 inline void log_info(std::string_view text, Category of = Category::sv2) noexcept { log_line(Level::info, of, text); }
 inline void log_debug(std::string_view text, Category of = Category::sv2) noexcept { log_line(Level::debug, of, text); }
+
+}  // namespace host

@@ -1,12 +1,16 @@
 #include "files.hpp"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdlib>
+#include <fstream>
 #include <system_error>
+
+namespace host {
 
 File::~File() {
     if (descriptor_ >= 0) ::close(descriptor_);
@@ -43,3 +47,25 @@ int create_file(const std::filesystem::path& path, std::span<const std::uint8_t>
     if (!written) return error;
     return sync_directory(path.parent_path()) ? 0 : errno;
 }
+
+PidFile::~PidFile() {
+    if (!path_.empty()) ::unlink(path_.c_str());
+}
+
+std::string PidFile::write(const std::filesystem::path& path) {
+    if (path.empty()) return {};
+    std::ofstream file{path};
+    file << ::getpid() << '\n' << std::flush;
+    if (!file) return because(path, "write");
+    path_ = path;
+    return {};
+}
+
+std::uint64_t raise_open_files() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
+    const rlim_t before = std::exchange(limit.rlim_cur, limit.rlim_max);
+    return ::setrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : before;
+}
+
+}  // namespace host

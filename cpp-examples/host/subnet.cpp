@@ -1,12 +1,12 @@
-// Ranges of addresses: -sv2exempt.
+#include "subnet.hpp"
+
 #include <algorithm>
 #include <charconv>
 #include <cstdint>
 #include <string>
 #include <vector>
 
-#include "options.hpp"
-
+namespace host {
 namespace {
 
 std::vector<std::uint8_t> bytes_of(const asio::ip::address& address) {
@@ -46,3 +46,5 @@ bool Subnet::contains(const asio::ip::address& other) const {
     }
     return true;
 }
+
+}  // namespace host

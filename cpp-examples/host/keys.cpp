@@ -12,6 +12,7 @@
 
 #include "files.hpp"
 
+namespace host {
 namespace {
 
 constexpr std::size_t file_len = 1 + SV2_SECRET_KEY_LEN;
@@ -116,3 +117,5 @@ sv2::Result<sv2::Identity> Keys::identity(std::chrono::sys_seconds now, std::chr
 bool is_renewal_due(std::chrono::sys_seconds made, std::chrono::sys_seconds now, std::chrono::seconds validity) {
     return now < made || now >= made + validity / 2;
 }
+
+}  // namespace host

@@ -14,8 +14,11 @@
 #include <utility>
 #include <vector>
 
+#include <sv2.h>
+
 #include "files.hpp"
 
+namespace host {
 namespace {
 
 constexpr std::array<std::string_view, 5> level_words{"error", "warning", "info", "debug", "trace"};
@@ -254,3 +257,13 @@ void log_of_peers(Level level, std::string_view text) noexcept {
     }
     if (!is_one_too_many) log_line(level, Category::sv2, text);
 }
+
+void log_of_engine(void*, int level, const char* text, std::size_t len) noexcept {
+    const Level as = level <= SV2_LOG_ERROR     ? Level::error
+                     : level == SV2_LOG_WARNING ? Level::warning
+                     : level == SV2_LOG_INFO    ? Level::info
+                                                : Level::debug;
+    as == Level::error ? log_error({text, len}) : log_of_peers(as, {text, len});
+}
+
+}  // namespace host
