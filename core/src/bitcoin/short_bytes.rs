@@ -11,13 +11,13 @@ pub struct ShortBytes<const N: usize> {
 }
 
 impl<const N: usize> ShortBytes<N> {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         assert!(N < 256, "the length is kept in a byte");
         Self { bytes: [0; N], len: 0 }
     }
 
     /// Appends a byte. One past `N` is dropped; callers choose `N` so that there is none.
-    pub(super) fn push(&mut self, byte: u8) {
+    pub(crate) fn push(&mut self, byte: u8) {
         if let Some(free) = self.bytes.get_mut(usize::from(self.len)) {
             *free = byte;
             self.len += 1;
@@ -25,8 +25,24 @@ impl<const N: usize> ShortBytes<N> {
     }
 
     /// Appends bytes, under the rule of `push`.
-    pub(super) fn extend(&mut self, bytes: &[u8]) {
+    pub(crate) fn extend(&mut self, bytes: &[u8]) {
         bytes.iter().for_each(|&byte| self.push(byte));
+    }
+}
+
+impl<const N: usize> From<&[u8]> for ShortBytes<N> {
+    /// The first `N` of these bytes.
+    fn from(bytes: &[u8]) -> Self {
+        let mut short = Self::new();
+        short.extend(bytes);
+        short
+    }
+}
+
+impl<const N: usize> Default for ShortBytes<N> {
+    /// No bytes.
+    fn default() -> Self {
+        Self::new()
     }
 }
 

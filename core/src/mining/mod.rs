@@ -10,10 +10,12 @@
 //! | [`hashrate`] | hashrate, share rate and target: two of them give the third |
 //! | [`extranonce`] | the extranonce, split so that no two channels do the same work |
 //! | [`accounting`] | what a channel has earned, and when to acknowledge it |
+//! | [`channel`] | the server's side of standard, extended and group channels: jobs, shares, account |
 //!
 //! What stands on the wire is in [`crate::message`]; headers, targets and merkle paths are in [`crate::bitcoin`].
 
 pub mod accounting;
+pub mod channel;
 pub mod extranonce;
 pub mod hashrate;
 pub mod job;
