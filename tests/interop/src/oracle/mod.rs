@@ -2,6 +2,7 @@
 
 #![allow(missing_docs)] // the fields are the messages'
 
+pub mod ours;
 pub mod theirs;
 
 use rand::Rng;

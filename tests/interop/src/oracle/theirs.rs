@@ -31,6 +31,7 @@ pub struct TheirPool {
     group: GroupChannel,
     channels: Vec<Channel>,
     pool_tag: String,
+    version_rolling: bool,
     reward_script: Vec<u8>,
     sequence_number: u32,
 }
@@ -38,9 +39,10 @@ pub struct TheirPool {
 impl TheirPool {
     /// A group whose members have a full extranonce of `extranonce_len` bytes. All that a block is worth goes to
     /// `reward_script`.
-    pub fn new(pool_tag: &str, extranonce_len: usize, reward_script: &[u8]) -> TheirPool {
+    pub fn new(pool_tag: &str, version_rolling: bool, extranonce_len: usize, reward_script: &[u8]) -> TheirPool {
         TheirPool {
-            group: GroupChannel::new_for_pool(1, extranonce_len, true, pool_tag.into()).expect("a group"),
+            group: GroupChannel::new_for_pool(1, extranonce_len, version_rolling, pool_tag.into()).expect("a group"),
+            version_rolling,
             channels: Vec::new(),
             pool_tag: pool_tag.into(),
             reward_script: reward_script.to_vec(),
@@ -57,7 +59,7 @@ impl TheirPool {
             allocated(prefix),
             Target::MAX,
             NOMINAL_HASH_RATE,
-            true,
+            self.version_rolling,
             extranonce_size,
             10,
             SHARES_PER_MINUTE,
