@@ -17,6 +17,7 @@
 pub mod accounting;
 pub mod channel;
 pub mod extranonce;
+mod hash;
 pub mod hashrate;
 pub mod job;
 pub mod share;

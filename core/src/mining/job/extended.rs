@@ -3,10 +3,13 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use core::slice::{from_mut, from_ref};
+
 use super::JobError;
 use crate::bitcoin::block::last_witness_commitment;
-use crate::bitcoin::{self, Hash, Sha256d, restore_witness, root_from_path};
+use crate::bitcoin::{self, Hash, restore_witness};
 use crate::message::{NewExtendedMiningJob, NewMiningJob};
+use crate::mining::hash::{self, Blocks, IV, State};
 use crate::wire::{List, U256};
 
 /// An extended job (spec 5.1.2), checked, in memory of its own, and never changed: share it.
@@ -22,8 +25,8 @@ pub struct ExtendedJob {
     coinbase_tx_prefix: Box<[u8]>,
     coinbase_tx_suffix: Box<[u8]>,
     merkle_path: Box<[U256]>,
-    /// The hash of `coinbase_tx_prefix` so far, which all shares of the job begin with.
-    hashed_prefix: Sha256d,
+    /// The whole blocks of `coinbase_tx_prefix`, which all shares of the job begin with, hashed.
+    hashed_prefix: State,
 }
 
 /// Where a job comes from, and so where a block that was found with it goes.
@@ -96,7 +99,7 @@ impl ExtendedJob {
             coinbase_tx_prefix: prefix.into(),
             coinbase_tx_suffix: suffix.into(),
             merkle_path: merkle_path.iter().collect(),
-            hashed_prefix: Sha256d::new().with(prefix),
+            hashed_prefix: hash_blocks(prefix),
         })
     }
 
@@ -145,9 +148,19 @@ impl ExtendedJob {
     /// The header's merkle root for a full extranonce, given in pieces (spec 5.3.16). Allocates nothing.
     #[must_use]
     pub fn merkle_root(&self, extranonce: &[&[u8]]) -> Hash {
-        let prefix = self.hashed_prefix.clone();
-        let coinbase = extranonce.iter().fold(prefix, |state, piece| state.with(piece)).with(&self.coinbase_tx_suffix);
-        root_from_path(&coinbase.finish(), self.merkle_path.iter().map(|hash| &hash.0))
+        let (mut state, mut blocks) = self.coinbase_hasher(extranonce);
+        let mut block = [0; 64];
+        while blocks.next_into(&mut block) {
+            hash::compress(from_mut(&mut state), from_ref(&block));
+        }
+        hash::climb(from_mut(&mut state), &self.merkle_path);
+        hash::to_hash(&state)
+    }
+
+    /// The hash of the coinbase so far, and the blocks that are still to be hashed.
+    pub(in crate::mining) fn coinbase_hasher<'a>(&'a self, extranonce: &'a [&'a [u8]]) -> (State, Blocks<'a>) {
+        let (hashed, rest) = self.coinbase_tx_prefix.split_at(hashed_len(&self.coinbase_tx_prefix));
+        (self.hashed_prefix, Blocks::new(hashed.len(), rest, extranonce, &self.coinbase_tx_suffix))
     }
 
     /// The coinbase for a full extranonce, given in pieces, as it stands in a block: with BIP 141 fields if the job commits to
@@ -196,6 +209,20 @@ impl ExtendedJob {
     ) -> NewMiningJob {
         NewMiningJob { channel_id, job_id, min_ntime, version: self.version, merkle_root: U256(merkle_root) }
     }
+}
+
+/// How many bytes of a coinbase_tx_prefix make whole blocks.
+const fn hashed_len(prefix: &[u8]) -> usize {
+    prefix.len() / 64 * 64
+}
+
+/// The state after the whole blocks of a coinbase_tx_prefix.
+fn hash_blocks(prefix: &[u8]) -> State {
+    let mut state = IV;
+    for block in prefix.chunks_exact(64).filter_map(<[u8]>::first_chunk) {
+        hash::compress(from_mut(&mut state), from_ref(block));
+    }
+    state
 }
 
 impl Coinbase<'_> {
