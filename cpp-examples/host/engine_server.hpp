@@ -28,6 +28,9 @@ struct EngineServerOptions {
     std::vector<Subnet> exempt;  // clients from there do not count for their address
     bool log_addresses = false;
     std::string client = "client";  // what one is called in the log
+    // How many bytes the system may keep for a client that does not read; 0 is as it likes, which can be megabytes each. What is
+    // sent in small pieces needs little; long answers are slower with little.
+    int send_buffer = 0;
 };
 
 // `Engine` has connect, receive, output, sent and disconnect, all with the connection's number. The program calls `write` for the
@@ -94,7 +97,9 @@ public:
         if (client == clients_.end()) return;
         log_of_peers(Level::info, options_.client + " " + std::to_string(id) + " closed: " + std::string{reason});
         asio::error_code ignored;
-        client->second.socket.shutdown(tcp::socket::shutdown_both, ignored);
+        // What it has not read for so long it need not read now: the system forgets it as well.
+        if (client->second.waiting_to_write) client->second.socket.set_option(tcp::socket::linger{true, 0}, ignored);
+        else client->second.socket.shutdown(tcp::socket::shutdown_both, ignored);
         clients_.erase(client);
     }
 
@@ -136,6 +141,9 @@ private:
         asio::error_code ignored;
         socket.non_blocking(true, ignored);
         socket.set_option(tcp::no_delay{true}, ignored);
+        if (options_.send_buffer > 0) {
+            socket.set_option(asio::socket_base::send_buffer_size{options_.send_buffer}, ignored);
+        }
         const asio::ip::address from = socket.remote_endpoint(ignored).address();
         const std::string at = options_.log_addresses ? " from " + from.to_string() : "";
         const Id id = next_id_++;
