@@ -10,6 +10,10 @@ pub(super) struct Input {
     start: usize,
     end: usize,
     lent: bool,
+    /// Where the bytes stand that were lent out last.
+    last: Range<usize>,
+    /// The buffer stays when nothing is in it.
+    kept: bool,
 }
 
 impl Input {
@@ -24,6 +28,22 @@ impl Input {
 
     pub(super) fn capacity(&self) -> usize {
         self.buffer.capacity()
+    }
+
+    /// Reserves `len` bytes, which stay. False if there is not so much memory.
+    pub(super) fn keep(&mut self, len: usize) -> bool {
+        let missing = len.saturating_sub(self.buffer.len());
+        let reserved = self.buffer.try_reserve_exact(missing).is_ok();
+        if reserved {
+            self.buffer.resize(self.buffer.len() + missing, 0);
+            self.kept = true;
+        }
+        reserved
+    }
+
+    /// What [`Input::take`] lent out last, until the next bytes are looked at or made room for.
+    pub(super) fn last(&self) -> &[u8] {
+        self.buffer.get(self.last.clone()).unwrap_or_default()
     }
 
     /// The unread bytes. Whatever was lent out is returned with that.
@@ -44,7 +64,8 @@ impl Input {
         let from = self.start;
         self.consume(used);
         self.lent = true;
-        self.buffer.get(from..self.start).and_then(|bytes| bytes.get(range)).unwrap_or_default()
+        self.last = from.saturating_add(range.start)..from.saturating_add(range.end).min(self.start);
+        self.last()
     }
 
     /// At least `at_least` bytes behind the unread ones, lent out; none if there is not so much memory.
@@ -109,7 +130,7 @@ impl Input {
 
     /// Gives the memory back if nothing is in it that anybody needs.
     pub(super) fn release_if_idle(&mut self) {
-        if self.is_empty() {
+        if self.is_empty() && !self.kept {
             self.release_unless_lent();
         }
     }

@@ -169,6 +169,20 @@ impl Connection {
         self.input.release_unless_lent();
     }
 
+    /// Reserves memory and keeps it, for a device that must not allocate later: `receive_len` bytes for
+    /// [`Connection::room`], and what [`Limits::max_output`] bytes to be sent need. As long as no more is received at once than fits, and no
+    /// frame is shared or sent before the handshake is done, nothing else is ever allocated. False if there is not so much
+    /// memory.
+    #[must_use]
+    pub fn keep_buffers(&mut self, receive_len: usize) -> bool {
+        self.input.keep(receive_len) && self.output.keep(self.limits.max_output, self.limits.max_output)
+    }
+
+    /// The payload of the frame that [`Connection::next`] gave last: until anything else is received.
+    pub(crate) fn last_payload(&self) -> &[u8] {
+        self.input.last()
+    }
+
     // ------------------------------------------------------------------------------------------------------- receiving
 
     /// The next frame out of `bytes`, which shrink to what has not been looked at; call it until it gives `None`, and

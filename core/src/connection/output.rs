@@ -21,6 +21,8 @@ pub(super) struct Output {
     queue: VecDeque<Queued>,
     queued_len: usize,
     cipher: Cipher,
+    /// The memory of `ready` stays, and no more is taken while what is sent can make room.
+    kept: bool,
 }
 
 /// How frames become bytes on the wire.
@@ -55,6 +57,13 @@ impl Output {
         self.cipher = Cipher::Sealed(send);
     }
 
+    /// Reserves memory for `len` bytes of messages, none of them longer than `longest`, and keeps it. False if there is not so much.
+    pub(super) fn keep(&mut self, len: usize, longest: usize) -> bool {
+        let with_header_and_macs = SEALED_HEADER_LEN + sealed_len(longest).saturating_sub(longest);
+        self.kept = self.ready.try_reserve_exact(len.saturating_add(with_header_and_macs)).is_ok();
+        self.kept
+    }
+
     /// Bytes that are no frame: the acts of the handshake.
     pub(super) fn push_plain(&mut self, bytes: &[u8]) {
         self.ready.extend_from_slice(bytes);
@@ -75,11 +84,12 @@ impl Output {
         if !self.queue.is_empty() || matches!(self.cipher, Cipher::Closed) {
             return Ok(self.queue_frame(header, write));
         }
-        let base = self.ready.len();
         let before = match &self.cipher {
             Cipher::Sealed(_) => HEADER_LEN + MAC_LEN,
             _ => HEADER_LEN,
         };
+        self.make_room(before + sealed_len(header.payload_len));
+        let base = self.ready.len();
         // The payload is written where its first Noise message will stand.
         self.ready.resize(base + before + header.payload_len, 0);
         let Some((head, payload)) = self.ready.get_mut(base..).and_then(|frame| frame.split_at_mut_checked(before))
@@ -204,6 +214,15 @@ impl Output {
         true
     }
 
+    /// Bytes that were sent give way before kept memory grows.
+    #[inline]
+    fn make_room(&mut self, len: usize) {
+        if self.kept && self.sent > 0 && self.ready.capacity() - self.ready.len() < len {
+            self.ready.drain(..self.sent);
+            self.sent = 0;
+        }
+    }
+
     /// A peer that never catches up must not make the bytes it took pile up in front of those it did not.
     fn forget_sent(&mut self) {
         if self.sent >= READY_LEN && self.sent >= self.ready.len() - self.sent {
@@ -218,7 +237,7 @@ impl Output {
     }
 
     pub(super) fn release_if_idle(&mut self) {
-        if self.ready().is_empty() {
+        if self.ready().is_empty() && !self.kept {
             self.ready = Vec::new();
             self.sent = 0;
         }

@@ -11,15 +11,19 @@
 //! | [`extranonce`] | the extranonce, split so that no two channels do the same work |
 //! | [`accounting`] | what a channel has earned, and when to acknowledge it |
 //! | [`channel`] | the server's side of standard, extended and group channels: jobs, shares, account |
+//! | [`search`] | looking for a nonce with the processor |
+//! | [`client`] | the side that mines: channels as a client has them, and an engine for a device, a program or a proxy |
 //!
 //! What stands on the wire is in [`crate::message`]; headers, targets and merkle paths are in [`crate::bitcoin`].
 
 pub mod accounting;
 pub mod channel;
+pub mod client;
 pub mod extranonce;
 mod hash;
 pub mod hashrate;
 pub mod job;
+pub mod search;
 pub mod share;
 
 /// The only version of the protocol (spec 3.6.1).
