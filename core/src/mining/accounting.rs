@@ -7,10 +7,10 @@
 //! `new_shares_sum` is a whole number: what is left of a batch below 1 goes into the next one, so that over many batches a
 //! channel is told of all its work, also when a single share has a difficulty far below 1.
 
+use super::share::ShareError;
 use crate::Time;
 use crate::bitcoin::{Hash, Target};
 use crate::message::SubmitSharesSuccess;
-use crate::message::error_code;
 
 /// The work of difficulty 1, in hashes: 2^256 / (0xffff * 2^208).
 const WORK_OF_DIFFICULTY_1: f64 = 281_474_976_710_656.0 / 65_535.0;
@@ -20,19 +20,6 @@ const FRACTION_BITS: u32 = 64;
 
 /// 2^[`FRACTION_BITS`].
 const FRACTION_UNIT: f64 = 18_446_744_073_709_551_616.0;
-
-/// Why a share can be rejected: the strings of spec 5.3.14, in the order of [`Totals::rejected`].
-pub const REJECTIONS: [&str; 9] = [
-    error_code::INVALID_CHANNEL_ID,
-    error_code::INVALID_JOB_ID,
-    error_code::STALE_SHARE,
-    error_code::INVALID_SHARE,
-    error_code::BAD_EXTRANONCE_SIZE,
-    error_code::VERSION_ROLLING_NOT_ALLOWED,
-    error_code::INVALID_NON_ROLLABLE_VERSION_BIT,
-    error_code::DIFFICULTY_TOO_LOW,
-    error_code::DUPLICATE_SHARE,
-];
 
 /// When accepted shares are acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,10 +59,8 @@ pub struct Accounting {
 pub struct Totals {
     /// Accepted shares.
     pub accepted: u64,
-    /// Rejected shares by reason, in the order of [`REJECTIONS`].
-    pub rejected: [u64; REJECTIONS.len()],
-    /// Shares that were rejected for another reason.
-    pub rejected_otherwise: u64,
+    /// Rejected shares by reason, in the order of [`ShareError::ALL`].
+    pub rejected: [u64; ShareError::ALL.len()],
     /// The sum of the difficulties of the accepted shares, each by the target of its job.
     pub difficulty: f64,
     /// The hashes that it took on average to find the accepted shares.
@@ -139,12 +124,11 @@ impl Accounting {
         self.best = self.best.min(Target(*hash));
     }
 
-    /// Counts a rejected share under the error code that its miner was sent.
-    pub fn reject(&mut self, code: &str) {
-        let place = REJECTIONS.iter().position(|known| *known == code);
-        let count = place.and_then(|place| self.totals.rejected.get_mut(place));
-        let count = count.unwrap_or(&mut self.totals.rejected_otherwise);
-        *count = count.saturating_add(1);
+    /// Counts a rejected share.
+    pub fn reject(&mut self, error: ShareError) {
+        for (count, known) in self.totals.rejected.iter_mut().zip(ShareError::ALL) {
+            *count = count.saturating_add(u64::from(known == error));
+        }
     }
 
     /// What is to be acknowledged now because there is enough of it or it has waited long enough. Reading takes it.

@@ -10,6 +10,7 @@
 //! | [`hashrate`] | hashrate, share rate and target: two of them give the third |
 //! | [`extranonce`] | the extranonce, split so that no two channels do the same work |
 //! | [`accounting`] | what a channel has earned, and when to acknowledge it |
+//! | [`vardiff`] | how fast a channel really mines, and when its target should follow |
 //! | [`channel`] | the server's side of standard, extended and group channels: jobs, shares, account |
 //! | [`search`] | looking for a nonce with the processor |
 //! | [`client`] | the side that mines: channels as a client has them, and an engine for a device, a program or a proxy |
@@ -25,6 +26,7 @@ pub mod hashrate;
 pub mod job;
 pub mod search;
 pub mod share;
+pub mod vardiff;
 
 /// The only version of the protocol (spec 3.6.1).
 pub const PROTOCOL_VERSION: u16 = 2;

@@ -362,7 +362,7 @@ impl ServerChannel {
             Ok(accepted) => {
                 self.accounting.accept(submission.sequence_number, accepted.difficulty, &accepted.hash, now);
             }
-            Err(error) => self.accounting.reject(error.code()),
+            Err(error) => self.accounting.reject(*error),
         }
         verdict
     }
