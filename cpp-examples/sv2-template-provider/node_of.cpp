@@ -28,5 +28,6 @@ std::unique_ptr<Node> node_of(const Options& options, asio::io_context& context,
     if (!chain) return nullptr;
     if (!chain->notice().empty()) host::log_info(chain->notice());
     return std::make_unique<RegtestNode>(context, std::move(chain),
-                                         RegtestNode::Mempool{options.mempool, options.transaction_interval});
+                                         RegtestNode::Mempool{options.mempool, options.transaction_interval},
+                                         options.block_work);
 }

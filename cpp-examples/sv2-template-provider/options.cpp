@@ -63,6 +63,7 @@ constexpr auto known_options = std::to_array<KnownOption>({
     toggle("plaintext"),
     text("mempool"),
     text("txinterval"),
+    text("blockwork"),
     text("sv2certvalidity"),
     text("sv2maxclients"),
     text("sv2maxclientsperaddress"),
@@ -179,6 +180,7 @@ void read_options(const Settings& settings, Reader& reader, const fs::path& data
     std::uint64_t milliseconds = static_cast<std::uint64_t>(options.transaction_interval.count());
     reader.take("txinterval", milliseconds, max_interval_s * 1000);
     options.transaction_interval = std::chrono::milliseconds{milliseconds};
+    reader.take("blockwork", options.block_work, 64U);
     options.plaintext = reader.on("plaintext", false);
     std::uint64_t validity = static_cast<std::uint64_t>(options.certificate_validity.count());
     const auto certificate = settings.get("sv2certvalidity");

@@ -75,6 +75,7 @@ void nothing_said_means_what_it_means_to_sv2_tp() {
     CHECK_EQUAL(read.network->name, std::string_view{"main"});
     CHECK(read.node_socket == home.path() / ".bitcoin/node.sock");
     CHECK_EQUAL(read.bind, std::string{"127.0.0.1"});
+    CHECK_EQUAL(read.block_work, 0U);
     CHECK_EQUAL(read.fee_delta, 1000U);
     CHECK_EQUAL(read.template_interval.count(), 5);
     CHECK(read.pid_file == home.path() / ".bitcoin/sv2-tp.pid");
@@ -116,6 +117,7 @@ void what_makes_no_sense_is_refused_with_a_sentence() {
              {"-sv2port=", ": it has no valid value: a whole number up to 65535."},
              {"-sv2port", ": a value is missing: -sv2port=<value>."},
              {"-templateinterval=1s", ": it has no valid value: a whole number up to 86400."},
+             {"-blockwork=65", ": it has no valid value: a whole number up to 64."},
              {"-sv2feedelta=-1", ": it has no valid value: a whole number up to 2100000000000000."},
              {"-chain=litecoin", ": there is no such chain: main, test, testnet4, signet, regtest."},
              {"-plaintext=yes", ": this is either 1 or 0."},
@@ -136,11 +138,12 @@ void what_makes_no_sense_is_refused_with_a_sentence() {
 void the_command_line_wins_over_the_section_and_the_section_over_the_beginning() {
     const Configured at{"# a comment\n\nregtest=1\nsv2feedelta=1 # and another\nsv2feedelta=2\ntemplateinterval = 7\nmempool=3\n"
                         "[regtest]\nsv2feedelta=4\nsv2feedelta=5\nmempool=6\n[signet]\ntemplateinterval=8\n"};
-    const Options read = options({at.datadir(), "-mempool=9", "-mempool=10"});
+    const Options read = options({at.datadir(), "-mempool=9", "-mempool=10", "-blockwork=26"});
     CHECK_EQUAL(read.network->name, std::string_view{"regtest"});
     CHECK_EQUAL(read.fee_delta, 4U);
     CHECK_EQUAL(read.template_interval.count(), 7);
     CHECK_EQUAL(read.mempool, 10U);
+    CHECK_EQUAL(read.block_work, 26U);
     CHECK_EQUAL(read.notices.size(), 1U);
 }
 
