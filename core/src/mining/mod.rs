@@ -14,6 +14,7 @@
 //! | [`channel`] | the server's side of standard, extended and group channels: jobs, shares, account |
 //! | [`search`] | looking for a nonce with the processor |
 //! | [`client`] | the side that mines: channels as a client has them, and an engine for a device, a program or a proxy |
+//! | [`server`] | the engine of a pool, and the lower half of a proxy |
 //!
 //! What stands on the wire is in [`crate::message`]; headers, targets and merkle paths are in [`crate::bitcoin`].
 
@@ -25,6 +26,7 @@ mod hash;
 pub mod hashrate;
 pub mod job;
 pub mod search;
+pub mod server;
 pub mod share;
 pub mod vardiff;
 

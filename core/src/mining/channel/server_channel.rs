@@ -77,6 +77,8 @@ pub struct Submission<'a> {
     pub job_id: u32,
     /// The rest; the extranonce is empty on a standard channel.
     pub share: Share<'a>,
+    /// What an extension appended makes the message invalid (spec 3.4.3): it is refused with `InvalidTlv`, unless it is a block.
+    pub has_invalid_tlv: bool,
 }
 
 /// A share that counts.
@@ -92,8 +94,10 @@ pub struct Accepted {
     pub hash: Hash,
     /// The header, if it is a block.
     pub block: Option<Header>,
-    /// What it counts for: the difficulty of the job's target. A block that does not meet that counts for what it is.
+    /// What it counts for: the difficulty of the job's target. For a block that does not meet that, of the block's target.
     pub difficulty: f64,
+    /// How many hashes it took on average: the work of that target.
+    pub work: f64,
     /// Many shares of the job are remembered, and not many more can be: the channel should get another one, with a search space
     /// of its own. Said once for each job, and only of the last one.
     pub wants_job: bool,
@@ -368,7 +372,7 @@ impl ServerChannel {
     }
 
     fn judge(&mut self, submission: &Submission<'_>, now: Time) -> Result<Accepted, ShareError> {
-        let Submission { job_id, share, .. } = submission;
+        let Submission { job_id, share, has_invalid_tlv, .. } = submission;
         let (place, job, tip) = self.job_and_tip(*job_id)?;
         let tip = Tip { min_ntime: job.min_ntime, ..*tip };
         let work = ShareWork {
@@ -382,6 +386,9 @@ impl ServerChannel {
             target: &job.target,
         };
         let Checked { hash, is_block } = check(&work, share, now.unix_s)?;
+        if *has_invalid_tlv && !is_block {
+            return Err(ShareError::InvalidTlv);
+        }
         let header = is_block.then(|| work.header(share));
         if self.jobs.is_known_elsewhere(place, &hash) {
             return Err(ShareError::DuplicateShare);
@@ -410,6 +417,7 @@ impl ServerChannel {
             hash,
             block: header,
             difficulty: target.difficulty(),
+            work: target.work(),
             wants_job,
         })
     }

@@ -138,11 +138,13 @@ pub enum ShareError {
     DifficultyTooLow,
     /// The share was submitted before.
     DuplicateShare,
+    /// What an extension appended to the message makes it invalid (spec 3.4.3).
+    InvalidTlv,
 }
 
 impl ShareError {
     /// All of them, in the order in which they are looked for: to count them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::InvalidChannelId,
         Self::StaleShare,
         Self::InvalidJobId,
@@ -152,6 +154,7 @@ impl ShareError {
         Self::NonRollableVersionBit,
         Self::DifficultyTooLow,
         Self::DuplicateShare,
+        Self::InvalidTlv,
     ];
 
     /// The error_code of SubmitShares.Error.
@@ -162,7 +165,7 @@ impl ShareError {
             Self::StaleShare => error_code::STALE_SHARE,
             Self::InvalidJobId => error_code::INVALID_JOB_ID,
             Self::BadExtranonceSize => error_code::BAD_EXTRANONCE_SIZE,
-            Self::NtimeOutOfRange => error_code::INVALID_SHARE,
+            Self::NtimeOutOfRange | Self::InvalidTlv => error_code::INVALID_SHARE,
             Self::VersionRollingNotAllowed => error_code::VERSION_ROLLING_NOT_ALLOWED,
             Self::NonRollableVersionBit => error_code::INVALID_NON_ROLLABLE_VERSION_BIT,
             Self::DifficultyTooLow => error_code::DIFFICULTY_TOO_LOW,

@@ -114,6 +114,7 @@ impl OurPool {
             sequence_number: self.sequence_number,
             job_id,
             share: share::Share { nonce, ntime, version, extranonce },
+            has_invalid_tlv: false,
         };
         match self.channels[channel].submit(&submission, self.now) {
             Ok(accepted) if accepted.block.is_some() => Verdict::Block {
