@@ -58,6 +58,9 @@ const KEPT_PART: f64 = 0.5;
 const SHORTEST_S: f64 = 2.0;
 const MANY_SHARES: f64 = 256.0;
 
+/// Those may have waited on their way, so they are taken to have come in no less time than this, in seconds.
+const BURST_S: f64 = 0.5;
+
 /// How much of a share is taken to have come in when none has. Little, since to go too low costs a few seconds, in which
 /// many shares come, and to stay too high costs minutes.
 const SILENCE_SHARES: f64 = 0.1;
@@ -179,7 +182,7 @@ impl Vardiff {
         }
         if surprise >= limit && came >= SHARES_TO_GO_UP {
             // The last share is what made the time be now: without it there is no bias.
-            return self.jump((self.block.work - share_work) / seconds.max(1.0), came, now);
+            return self.jump((self.block.work - share_work) / seconds.max(BURST_S), came, now);
         }
 
         let is_suspicious = surprise >= SUSPICION && self.past.shares() >= SETTLED_SHARES;
