@@ -528,3 +528,12 @@ pub fn set_new_prev_hash(n: u8, nbits: u32, target: Target) -> SetNewPrevHashTem
         target: U256(target.0),
     }
 }
+
+/// The first extended job among messages.
+pub fn first_job(received: &[Received], opened: &ChannelOpened, n: u8, nbits: u32) -> Job {
+    let job = received.iter().find_map(|one| match one.message() {
+        Message::NewExtendedMiningJob(job) => Some(Job::new(&job, opened, n, nbits)),
+        _ => None,
+    });
+    job.expect("an extended job")
+}

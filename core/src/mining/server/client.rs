@@ -202,9 +202,7 @@ impl Client {
         };
         match (&request, in_setup) {
             (Request::SetupConnection { .. }, false) => Err(CloseReason::SecondSetup),
-            (Request::SetupConnection { .. } | Request::Unknown { .. } | Request::Extension { .. }, _) | (_, false) => {
-                Ok(Some(request))
-            }
+            (Request::SetupConnection { .. } | Request::Unknown { .. }, _) | (_, false) => Ok(Some(request)),
             (_, true) => Err(CloseReason::BeforeSetup(request.name())),
         }
     }

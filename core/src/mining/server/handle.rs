@@ -29,6 +29,16 @@ impl Server {
             Request::Update { channel_id, nominal_hash_rate, max_target } => {
                 self.update_channel(id, channel_id, nominal_hash_rate, max_target, now);
             }
+            Request::OpenWithoutRate { request_id } => {
+                let error_code = Str::from(error_code::INVALID_NOMINAL_HASHRATE);
+                self.send(id, &OpenMiningChannelError { request_id, error_code });
+            }
+            Request::UpdateWithoutRate { channel_id } => {
+                let is_there = self.channel(id, channel_id).is_some();
+                let error_code =
+                    if is_there { error_code::INVALID_NOMINAL_HASHRATE } else { error_code::INVALID_CHANNEL_ID };
+                self.send(id, &UpdateChannelError { channel_id, error_code: Str::from(error_code) });
+            }
             Request::Close { channel_id, reason_code } => self.close_for_client(id, channel_id, &reason_code, now),
             Request::CustomJob { channel_id, request_id, payload } => {
                 self.request_custom_job(id, channel_id, request_id, payload);
@@ -145,7 +155,7 @@ impl Server {
             _ if client.channels.len() + awaited >= self.options.max_channels => {
                 Err(error_code::CHANNEL_CAPACITY_EXHAUSTED)
             }
-            _ => check_demand(opening.nominal_hash_rate, &opening.max_target),
+            _ => check_demand(&opening.max_target),
         }
     }
 
@@ -153,7 +163,7 @@ impl Server {
         let Some(client) = self.clients.get_mut(&id) else { return };
         let checked = match client.channels.get_mut(&channel_id) {
             None => Err(error_code::INVALID_CHANNEL_ID),
-            Some(channel) => check_demand(hash_rate, &max_target).map(|()| channel),
+            Some(channel) => check_demand(&max_target).map(|()| channel),
         };
         let channel = match checked {
             Ok(channel) => channel,
@@ -186,13 +196,7 @@ impl Server {
     }
 }
 
-/// What a client says of itself, when it opens a channel or later.
-fn check_demand(nominal_hash_rate: f32, max_target: &Target) -> Result<(), &'static str> {
-    if !nominal_hash_rate.is_finite() || nominal_hash_rate < 0.0 {
-        Err(error_code::INVALID_NOMINAL_HASHRATE)
-    } else if *max_target == Target([0; 32]) {
-        Err(error_code::MAX_TARGET_OUT_OF_RANGE)
-    } else {
-        Ok(())
-    }
+/// What a client demands, when it opens a channel or later: no hash meets a target of zero.
+fn check_demand(max_target: &Target) -> Result<(), &'static str> {
+    if *max_target == Target([0; 32]) { Err(error_code::MAX_TARGET_OUT_OF_RANGE) } else { Ok(()) }
 }

@@ -15,20 +15,52 @@ use crate::message::{
 };
 use crate::mining::PROTOCOL_VERSION;
 use crate::mining::channel::{ChannelKind, Extranonce};
-use crate::wire::{DecodeError, Reader};
+use crate::wire::{DecodeError, DecodeErrorKind, Reader};
 
 /// What a client asks for, in memory of its own: the frame's is the connection's. A share needs none.
 #[derive(Debug)]
 pub(super) enum Request {
-    SetupConnection { checked: Result<(), &'static str>, info: Box<ClientInfo> },
+    SetupConnection {
+        checked: Result<(), &'static str>,
+        info: Box<ClientInfo>,
+    },
     Open(Box<Opening>),
-    Update { channel_id: u32, nominal_hash_rate: f32, max_target: Target },
-    Close { channel_id: u32, reason_code: Vec<u8> },
+    Update {
+        channel_id: u32,
+        nominal_hash_rate: f32,
+        max_target: Target,
+    },
+    Close {
+        channel_id: u32,
+        reason_code: Vec<u8>,
+    },
     Submit(Submit),
-    CustomJob { channel_id: u32, request_id: u32, payload: Arc<[u8]> },
-    Extensions { request_id: u16, requested: Vec<u16> },
-    Extension { extension_type: u16, message_type: u8, payload: Vec<u8> },
-    Unknown { tag: u32, len: usize },
+    /// OpenStandardMiningChannel or OpenExtendedMiningChannel with a hash rate that is no number.
+    OpenWithoutRate {
+        request_id: u32,
+    },
+    /// The same for UpdateChannel.
+    UpdateWithoutRate {
+        channel_id: u32,
+    },
+    CustomJob {
+        channel_id: u32,
+        request_id: u32,
+        payload: Arc<[u8]>,
+    },
+    Extensions {
+        request_id: u16,
+        requested: Vec<u16>,
+    },
+    Extension {
+        extension_type: u16,
+        message_type: u8,
+        payload: Vec<u8>,
+    },
+    Unknown {
+        tag: u32,
+        len: usize,
+    },
 }
 
 /// A channel is to be opened.
@@ -63,7 +95,8 @@ impl Request {
             Self::SetupConnection { .. } => SetupConnection::SHAPE.name,
             Self::Open(opening) if opening.kind == ChannelKind::Standard => OpenStandardMiningChannel::SHAPE.name,
             Self::Open(_) => OpenExtendedMiningChannel::SHAPE.name,
-            Self::Update { .. } => UpdateChannel::SHAPE.name,
+            Self::OpenWithoutRate { .. } => "OpenMiningChannel",
+            Self::Update { .. } | Self::UpdateWithoutRate { .. } => UpdateChannel::SHAPE.name,
             Self::Close { .. } => CloseChannel::SHAPE.name,
             Self::Submit(submit) if submit.kind == ChannelKind::Standard => SubmitSharesStandard::SHAPE.name,
             Self::Submit(_) => SubmitSharesExtended::SHAPE.name,
@@ -75,8 +108,23 @@ impl Request {
     }
 }
 
-/// Copies what is needed out of a frame.
+/// Copies what is needed out of a frame. A hash rate that is no number is one that makes no sense, which has an answer.
 pub(super) fn read_request(frame: &Frame<'_>, names_workers: bool) -> Result<Request, DecodeError> {
+    let request = read_known(frame, names_workers);
+    match (&request, frame.payload.first_chunk()) {
+        (Err(error), Some(first)) if error.kind == DecodeErrorKind::NotARate => {
+            let first = u32::from_le_bytes(*first);
+            Ok(if frame.header.tag() == UpdateChannel::SHAPE.tag {
+                Request::UpdateWithoutRate { channel_id: first }
+            } else {
+                Request::OpenWithoutRate { request_id: first }
+            })
+        }
+        _ => request,
+    }
+}
+
+fn read_known(frame: &Frame<'_>, names_workers: bool) -> Result<Request, DecodeError> {
     let (tag, payload) = (frame.header.tag(), frame.payload);
     // Shares are by far the most.
     Ok(if tag == SubmitSharesExtended::SHAPE.tag {
