@@ -15,6 +15,7 @@
 //! | [`search`] | looking for a nonce with the processor |
 //! | [`client`] | the side that mines: channels as a client has them, and an engine for a device, a program or a proxy |
 //! | [`server`] | the engine of a pool, and the lower half of a proxy |
+//! | [`proxy`] | the engine between miners and pools: many miners in one channel, or one channel for each |
 //!
 //! What stands on the wire is in [`crate::message`]; headers, targets and merkle paths are in [`crate::bitcoin`].
 
@@ -25,6 +26,7 @@ pub mod extranonce;
 mod hash;
 pub mod hashrate;
 pub mod job;
+pub mod proxy;
 pub mod search;
 pub mod server;
 pub mod share;

@@ -108,9 +108,11 @@ impl Server {
     /// A channel's target may be another one, and is to be made `target` if it is given: the client and the host are told, and
     /// if much has changed the miner gets a job with it.
     pub(super) fn retarget(&mut self, id: ConnectionId, channel_id: u32, before: Target, target: Option<Target>) {
+        let Ok(work_id) = self.channel_mut(id, channel_id).map(|channel| channel.work) else { return };
+        let hardest = self.works.get(&work_id).map(|work| work.hardest_target).unwrap_or_default();
         let Ok(channel) = self.channel_mut(id, channel_id) else { return };
         if let Some(target) = target {
-            channel.inner.set_target(target);
+            channel.inner.set_target(target.max(hardest));
         }
         let target = channel.inner.target();
         let (nominal_hash_rate, max_target) = (channel.inner.nominal_hash_rate(), channel.inner.max_target());

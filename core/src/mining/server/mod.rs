@@ -418,6 +418,11 @@ impl Server {
         self.events.next_block()
     }
 
+    /// The host's source of randomness, for the proxy that the server is the lower half of.
+    pub(in crate::mining) fn random(&mut self) -> &mut (dyn Random + Send) {
+        &mut *self.random
+    }
+
     fn channel_options(&self) -> ChannelOptions {
         ChannelOptions {
             ntime_rule: self.options.ntime_rule,

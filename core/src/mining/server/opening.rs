@@ -105,6 +105,7 @@ impl Server {
         let follows_work = self.options.vardiff && target.is_none();
         let work = self.works.get_mut(&work_id).ok_or(ServerError::UnknownWork)?;
         let (bytes, extranonce_size) = work.extranonce(prefix, open.kind);
+        let first_target = first_target.max(work.hardest_target);
         let client = self.clients.get_mut(&id).ok_or(ServerError::UnknownConnection)?;
         let group = client.group_of(work_id, bytes.len() + extranonce_size).ok_or(ServerError::UnknownConnection)?;
         let channel_id = client.next_id().ok_or(ServerError::UnknownConnection)?;

@@ -141,7 +141,7 @@ impl ServerOptions {
         }
     }
 
-    pub(super) fn admission(&self) -> AdmissionLimits {
+    pub(in crate::mining) fn admission(&self) -> AdmissionLimits {
         AdmissionLimits {
             max_clients: self.max_clients,
             max_handshakes: self.max_handshakes,

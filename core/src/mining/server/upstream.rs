@@ -8,9 +8,10 @@ use super::distribution::tip_frame;
 use super::work::{Feed, LiveJob, Upstream, Work};
 use super::{ConnectionId, Server, ServerError, WorkId};
 use crate::Time;
+use crate::bitcoin::Target;
 use crate::message::{NewExtendedMiningJob, SetNewPrevHash};
 use crate::mining::MAX_EXTRANONCE_LEN;
-use crate::mining::channel::{ChannelKind, Extranonce};
+use crate::mining::channel::{ChannelKind, Extranonce, ServerChannel};
 use crate::mining::extranonce::{ExtranonceAllocator, ExtranonceError, ExtranonceLayout};
 use crate::mining::job::ExtendedJob;
 use crate::mining::share::Tip;
@@ -136,6 +137,23 @@ impl Server {
                 channel.prefix = renewed;
             }
             self.set_prefix(id, channel_id, bytes);
+        }
+        Ok(())
+    }
+
+    /// No target of a channel that mines this work is harder than `hardest` from now on, where clients accept that: what is below
+    /// it is wanted above, and must not be missed.
+    ///
+    /// # Errors
+    /// `UnknownWork`.
+    pub fn set_hardest_target(&mut self, work_id: WorkId, hardest: Target, now: Time) -> Result<(), ServerError> {
+        self.now_ms = now.monotonic_ms;
+        self.works.get_mut(&work_id).ok_or(ServerError::UnknownWork)?.hardest_target = hardest;
+        for (id, channel_id) in self.channels_of(work_id) {
+            let Some(before) = self.channel(id, channel_id).map(ServerChannel::target) else { continue };
+            if before < hardest {
+                self.retarget(id, channel_id, before, Some(hardest));
+            }
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::ServerError;
-use crate::bitcoin::CoinbaseTemplate;
+use crate::bitcoin::{CoinbaseTemplate, Target};
 use crate::clients::ConnectionId;
 use crate::frame;
 use crate::message::{NewTemplate, Payload};
@@ -27,6 +27,8 @@ pub(super) struct Work {
     pub(super) current: Option<LiveJob>,
     /// The jobs that wait for their tip.
     pub(super) futures: Vec<LiveJob>,
+    /// No target of its channels is made harder than this.
+    pub(super) hardest_target: Target,
     /// The groups that mine it.
     pub(super) members: BTreeSet<(ConnectionId, u32)>,
 }
@@ -85,7 +87,8 @@ impl LiveJob {
 
 impl Work {
     pub(super) const fn new(feed: Feed) -> Self {
-        Self { feed, tip: None, current: None, futures: Vec::new(), members: BTreeSet::new() }
+        let hardest_target = Target([0; 32]);
+        Self { feed, tip: None, current: None, futures: Vec::new(), hardest_target, members: BTreeSet::new() }
     }
 
     /// A job of a template. Each has a search space of its own.

@@ -1,0 +1,227 @@
+//! Which upstream there is, and which one is tried next, and when.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::events::{Event, Events, UpstreamCloseReason};
+use super::link::Link;
+use super::{ProxyError, ProxyOptions};
+use crate::frame::Header;
+use crate::message::tlv::{self, ByteOrder};
+use crate::message::{Payload, SubmitSharesExtended, TLV_USER_IDENTITY_MAX_LEN};
+use crate::{Random, Time};
+
+/// The longest SubmitSharesExtended: six integers, a B0_32, and the worker's TLV.
+const MAX_SHARE_LEN: usize = 6 * 4 + 1 + 32 + tlv::HEADER_LEN + TLV_USER_IDENTITY_MAX_LEN;
+
+/// The servers of the options and the connection to one of them.
+///
+/// They are tried in the order of the options. When the one in use is lost, it comes last. None is dialled sooner than
+/// [`ProxyOptions::retry_ms`] after the last time, and each round in which none could be used doubles that, up to
+/// [`ProxyOptions::max_retry_ms`].
+pub(super) struct Upstreams {
+    /// The one in use, or the one that was tried last.
+    current: usize,
+    /// The one that was in use when the present search began.
+    lost: Option<usize>,
+    /// How many were tried since one was of use.
+    tried: usize,
+    /// When each was dialled last, in monotonic milliseconds.
+    dialled_at: Vec<Option<u64>>,
+    /// Where the server in use wants its clients to go (spec 3.6.5): for the next try only.
+    redirect: Option<(String, u16)>,
+    state: State,
+}
+
+enum State {
+    /// The next one is dialled then.
+    Waiting {
+        at: u64,
+        next: usize,
+    },
+    /// The host was asked to connect.
+    Dialling,
+    Connected(Box<Link>),
+}
+
+impl Upstreams {
+    pub(super) fn new(options: &ProxyOptions) -> Self {
+        Self {
+            current: 0,
+            lost: None,
+            tried: 0,
+            dialled_at: alloc::vec![None; options.upstreams.len()],
+            redirect: None,
+            state: State::Waiting { at: 0, next: 0 },
+        }
+    }
+
+    // ------------------------------------------------------------------------------------------------------------ state
+
+    /// The one in use or being tried, as its place in the options.
+    pub(super) fn current(&self) -> usize {
+        self.current
+    }
+
+    pub(super) fn link(&mut self) -> Option<&mut Link> {
+        match &mut self.state {
+            State::Connected(link) => Some(link),
+            _ => None,
+        }
+    }
+
+    fn link_ref(&self) -> Option<&Link> {
+        match &self.state {
+            State::Connected(link) => Some(link),
+            _ => None,
+        }
+    }
+
+    pub(super) fn is_ready(&self) -> bool {
+        self.link_ref().is_some_and(Link::is_ready)
+    }
+
+    /// Whether the host was asked for a connection and has not answered.
+    pub(super) fn is_dialling(&self) -> bool {
+        matches!(self.state, State::Dialling)
+    }
+
+    pub(super) fn supports(&self, extension: u16) -> bool {
+        self.link_ref().is_some_and(|link| link.supports(extension))
+    }
+
+    /// SetupConnection.Success.flags of the upstream, none if there is none.
+    pub(super) fn flags(&self) -> u32 {
+        self.link_ref().map_or(0, Link::flags)
+    }
+
+    pub(super) fn deadline(&self) -> Option<u64> {
+        match &self.state {
+            State::Waiting { at, .. } => Some(*at),
+            State::Dialling => None,
+            State::Connected(link) => link.deadline(),
+        }
+    }
+
+    /// When the upstream will have been silent for too long, in monotonic milliseconds.
+    pub(super) fn silent_at(&self, options: &ProxyOptions) -> Option<u64> {
+        let link = self.link_ref().filter(|link| link.is_ready() && options.silence_timeout_ms > 0)?;
+        Some(link.heard_at.saturating_add(options.silence_timeout_ms))
+    }
+
+    // ---------------------------------------------------------------------------------------------------------- sending
+
+    /// Queues a message for the upstream, if it is ready for it.
+    pub(super) fn send<'m>(&mut self, message: &impl Payload<'m>) -> bool {
+        self.link().filter(|link| link.is_ready()).is_some_and(|link| link.send(message))
+    }
+
+    /// Queues a frame with a payload as it is.
+    pub(super) fn send_raw(&mut self, header: Header, payload: &[u8]) -> bool {
+        self.link().filter(|link| link.is_ready()).is_some_and(|link| link.send_raw(header, payload))
+    }
+
+    /// Queues a share, and with it who found it, if that is to be said (extension 0x0002).
+    pub(super) fn send_share(&mut self, message: &SubmitSharesExtended<'_>, worker: Option<&[u8]>) -> bool {
+        let Some(worker) = worker else { return self.send(message) };
+        // What does not fit is cut off: better half a name than a share that is refused.
+        let worker = worker.get(..TLV_USER_IDENTITY_MAX_LEN).unwrap_or(worker);
+        let mut payload = [0; MAX_SHARE_LEN];
+        let Ok(len) = message.encode(&mut payload) else { return false };
+        let Some(place) = payload.get_mut(len..) else { return false };
+        let Ok(tlv_len) = tlv::write(place, tlv::USER_IDENTITY, worker, ByteOrder::Little) else { return false };
+        let Some(header) = Header::new(SubmitSharesExtended::SHAPE, len + tlv_len) else { return false };
+        self.send_raw(header, payload.get(..len + tlv_len).unwrap_or_default())
+    }
+
+    /// The host is told once that something waits to be written.
+    pub(super) fn announce_output(&mut self, events: &mut Events) {
+        if let Some(link) = self.link() {
+            if !link.writable && link.connection.output_len() > 0 {
+                link.writable = true;
+                events.push(Event::UpstreamWritable);
+            }
+        }
+    }
+
+    // --------------------------------------------------------------------------------------------------------- changing
+
+    /// Asks the host for a connection if it is time.
+    pub(super) fn dial(&mut self, options: &ProxyOptions, events: &mut Events, now: Time) {
+        let State::Waiting { at, next } = self.state else { return };
+        let Some(upstream) = options.upstreams.get(next).filter(|_| at <= now.monotonic_ms) else { return };
+        let redirect = self.redirect.take();
+        // If it cannot be used there, the search is where it was before.
+        let is_redirected = redirect.is_some();
+        let (host, port) = match redirect {
+            // Empty and 0 stand for what it was (spec 3.6.5).
+            Some((host, port)) => (
+                if host.is_empty() { upstream.host.clone() } else { host },
+                if port == 0 { upstream.port } else { port },
+            ),
+            None => (upstream.host.clone(), upstream.port),
+        };
+        self.current = next;
+        self.tried = self.tried.saturating_add(usize::from(!is_redirected));
+        if let Some(dialled_at) = self.dialled_at.get_mut(next) {
+            *dialled_at = Some(now.monotonic_ms);
+        }
+        self.state = State::Dialling;
+        events.push(Event::ConnectUpstream { upstream: next, host, port });
+    }
+
+    /// The socket that was asked for is connected.
+    pub(super) fn connected(
+        &mut self,
+        options: &ProxyOptions,
+        now: Time,
+        random: &mut dyn Random,
+    ) -> Result<(), ProxyError> {
+        let State::Dialling = self.state else { return Err(ProxyError::NoUpstreamWanted) };
+        let upstream = options.upstreams.get(self.current).ok_or(ProxyError::NoUpstreamWanted)?;
+        let link = Link::new(options, upstream, now, random).map_err(ProxyError::Handshake)?;
+        self.state = State::Connected(Box::new(link));
+        Ok(())
+    }
+
+    /// The upstream gives work: the search is over.
+    pub(super) fn note_served(&mut self) {
+        self.tried = 0;
+        self.lost = Some(self.current);
+    }
+
+    /// Clients of the server are to go elsewhere, at once.
+    pub(super) fn redirect(&mut self, host: String, port: u16) {
+        self.redirect = Some((host, port));
+    }
+
+    /// There is no connection any more, or none could be made: the next one is chosen. Says whether there was a connection.
+    pub(super) fn lose(&mut self, options: &ProxyOptions, now: Time) -> bool {
+        let was_connected = matches!(self.state, State::Connected(_));
+        let next = if self.redirect.is_some() { self.current } else { self.candidate(options.upstreams.len()) };
+        let rounds = self.tried.checked_div(options.upstreams.len()).unwrap_or(0);
+        let doublings = u32::try_from(rounds.saturating_sub(1)).unwrap_or(u32::MAX).min(32);
+        let pause = options.retry_ms.saturating_mul(1 << doublings).min(options.max_retry_ms);
+        let dialled_at = self.dialled_at.get(next).copied().flatten();
+        let at = dialled_at.map_or(now.monotonic_ms, |at| at.saturating_add(pause).max(now.monotonic_ms));
+        self.state = State::Waiting { at, next };
+        was_connected
+    }
+
+    /// The next to try: all in order, but the one that was lost at the end.
+    fn candidate(&self, count: usize) -> usize {
+        let turn = self.tried.checked_rem(count).unwrap_or(0);
+        let others = (0..count).filter(|index| Some(*index) != self.lost);
+        others.chain(self.lost).nth(turn).unwrap_or(0)
+    }
+
+    /// Why the connection is to be closed, if a deadline has passed, it is silent, or sending failed; and whether it became ready.
+    pub(super) fn tick(&mut self, now: Time) -> Result<bool, UpstreamCloseReason> {
+        let Some(link) = self.link() else { return Ok(false) };
+        if let Some(reason) = link.failed.take() {
+            return Err(reason);
+        }
+        link.tick(now)
+    }
+}
