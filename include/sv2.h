@@ -361,6 +361,16 @@
 #define SV2_MESSAGE_SUBMIT_SOLUTION 118
 
 /**
+ * The bits of a block's version that miners may roll (BIP 323): 24 of them.
+ */
+#define SV2_VERSION_ROLLING_MASK 536870880
+
+/**
+ * The bits that miners of the time before BIP 323, and those behind Stratum V1, roll (BIP 320): 16 of them.
+ */
+#define SV2_VERSION_ROLLING_MASK_BIP320 536862720
+
+/**
  * The node's state is another: for sv2_template_provider_node_state. See `as.state`.
  */
 #define SV2_NODE_EVENT_STATE 1
@@ -648,10 +658,32 @@ typedef struct sv2_connection sv2_connection;
 typedef struct sv2_decoder sv2_decoder;
 
 /**
+ * The hashes of the shares that were accepted on one job of one channel.
+ *
+ * Half of each hash is kept, 16 bytes, in a table that doubles as it fills. It has a bound, at which no hash is forgotten, since it
+ * could then be submitted again: sv2_duplicates_insert says when the set is full, and the job must be replaced.
+ */
+typedef struct sv2_duplicates sv2_duplicates;
+
+/**
+ * An extended job (spec 5.1.2), checked, in memory of its own. It never changes, and may be used by several threads at once: all
+ * channels that are paid alike share one.
+ */
+typedef struct sv2_extended_job sv2_extended_job;
+
+/**
  * What a server shows to those who connect: its static key, encoded, and a certificate for it. It is made once and shared by
  * all connections. It never changes: unlike other objects it may be used by several threads at once.
  */
 typedef struct sv2_identity sv2_identity;
+
+/**
+ * Makes the jobs of a pool, or of anybody else who has templates. It never changes, and may be used by several threads at once.
+ *
+ * The scriptSig of a job is `coinbase_prefix | push("Sv2/<pool>/<miner>/") | [push(salt)] | push(extranonce)`: the template's
+ * part, which begins with the height, then who has found the block, then what is rolled.
+ */
+typedef struct sv2_job_factory sv2_job_factory;
 
 #if defined(SV2_WITH_NODE_IPC)
 /**
@@ -673,6 +705,12 @@ typedef struct sv2_identity sv2_identity;
  */
 typedef struct sv2_node sv2_node;
 #endif
+
+/**
+ * Coinbase outputs by shares: what a template pays is divided among them in proportion. It never changes, and may be used by
+ * several threads at once.
+ */
+typedef struct sv2_payout sv2_payout;
 
 /**
  * Gets templates from one template provider and gives it solutions (spec 7), without sockets: what a pool or a job declarator
@@ -2434,6 +2472,169 @@ typedef struct sv2_tlv_kind {
 } sv2_tlv_kind;
 
 /**
+ * Where a job comes from, and so where a block that was found with it goes: see sv2_job_source.
+ */
+typedef uint8_t sv2_job_source_kind;
+
+/**
+ * Where a job comes from.
+ */
+typedef struct sv2_job_source {
+    /**
+     * An SV2_JOB_SOURCE_*.
+     */
+    sv2_job_source_kind kind;
+    /**
+     * The mining server's number of the job; 0 if it is not from one.
+     */
+    uint32_t job_id;
+    /**
+     * The template; 0 if it is not from one.
+     */
+    uint64_t template_id;
+    /**
+     * The token of a custom job; empty if it is none. Valid until the job is freed.
+     */
+    struct sv2_bytes mining_job_token;
+} sv2_job_source;
+
+/**
+ * An output of a payout.
+ */
+typedef struct sv2_payout_output {
+    /**
+     * The scriptPubKey, without its length.
+     */
+    struct sv2_bytes script_pubkey;
+    /**
+     * Its share of the value: these parts of the sum of all parts. With 0 it is worth nothing and stands there for its script, as
+     * OP_RETURN commitments do.
+     */
+    uint32_t parts;
+} sv2_payout_output;
+
+/**
+ * What a job is mined on: the contents of SetNewPrevHash (spec 5.3.17). See sv2_mining_tip_init.
+ */
+typedef struct sv2_mining_tip {
+    /**
+     * Hash of the previous block.
+     */
+    struct sv2_u256 prev_hash;
+    /**
+     * What a hash must not exceed to be a block.
+     */
+    struct sv2_u256 block_target;
+    /**
+     * When `min_ntime` was learnt, in seconds since 1970-01-01 UTC; what SV2_NTIME_SINCE_RECEIVED reckons from.
+     */
+    uint64_t received_at;
+    /**
+     * The target in compact form, as it stands in the header.
+     */
+    uint32_t nbits;
+    /**
+     * The smallest nTime.
+     */
+    uint32_t min_ntime;
+} sv2_mining_tip;
+
+/**
+ * How late a share's nTime may be.
+ */
+typedef uint8_t sv2_ntime_rule;
+
+/**
+ * What a share is judged against: a job as one channel has it.
+ */
+typedef struct sv2_share_work {
+    /**
+     * The job.
+     */
+    const struct sv2_extended_job *job;
+    /**
+     * The block that is mined on.
+     */
+    const struct sv2_mining_tip *tip;
+    /**
+     * The target that the channel had when the job became active (spec 5.3.21).
+     */
+    const struct sv2_u256 *target;
+    /**
+     * The merkle root where it is known, as it should be for a standard channel (sv2_extended_job_merkle_root), which saves hashing
+     * the coinbase and the merkle path; else NULL.
+     */
+    const struct sv2_u256 *merkle_root;
+    /**
+     * The channel's extranonce_prefix when it got the job.
+     */
+    struct sv2_bytes extranonce_prefix;
+    /**
+     * How many bytes of extranonce the channel submits: extranonce_size of an extended channel, 0 of a standard one.
+     */
+    size_t extranonce_size;
+    /**
+     * The bits of the version that may differ from the job's, if the job allows any: SV2_VERSION_ROLLING_MASK, or fewer.
+     */
+    uint32_t version_mask;
+    /**
+     * An SV2_NTIME_*.
+     */
+    sv2_ntime_rule ntime_rule;
+} sv2_share_work;
+
+/**
+ * What a miner submits. The members have the names of SubmitSharesExtended's fields (spec 5.3.12).
+ */
+typedef struct sv2_share {
+    /**
+     * The header's nNonce.
+     */
+    uint32_t nonce;
+    /**
+     * The header's nTime.
+     */
+    uint32_t ntime;
+    /**
+     * The header's full nVersion.
+     */
+    uint32_t version;
+    /**
+     * What follows the extranonce_prefix; empty on a standard channel.
+     */
+    struct sv2_bytes extranonce;
+} sv2_share;
+
+/**
+ * Why a share is refused, in the order in which the reasons are looked for. sv2_share_check gives what the share itself shows; what
+ * stands above it is found out before, SV2_SHARE_DUPLICATE_SHARE afterwards, by whoever keeps the channels.
+ */
+typedef uint8_t sv2_share_error;
+
+/**
+ * What a share is.
+ */
+typedef struct sv2_share_verdict {
+    /**
+     * Hash of the header, if there is no error.
+     */
+    struct sv2_u256 hash;
+    /**
+     * SV2_SHARE_OK, or why the share is refused.
+     */
+    sv2_share_error error;
+    /**
+     * 1 if it is a block, else 0. Submit it before anything else; whether it also meets the share's target is of no interest.
+     */
+    uint8_t is_block;
+} sv2_share_verdict;
+
+/**
+ * What became of a hash.
+ */
+typedef uint8_t sv2_insertion;
+
+/**
  * Where an object's log goes. With `write` NULL there is none.
  */
 typedef struct sv2_log {
@@ -3388,6 +3589,101 @@ typedef struct sv2_new_prev_hash {
 } sv2_new_prev_hash;
 
 /**
+ * A template.
+ */
+#define SV2_JOB_SOURCE_TEMPLATE 1
+
+/**
+ * A mining server.
+ */
+#define SV2_JOB_SOURCE_UPSTREAM 2
+
+/**
+ * A miner, by SetCustomMiningJob.
+ */
+#define SV2_JOB_SOURCE_CUSTOM 3
+
+/**
+ * Up to min_ntime and MAX_FUTURE_BLOCK_TIME, two hours: what other servers do and miners that roll nTime need.
+ */
+#define SV2_NTIME_FUTURE_BLOCK_TIME 0
+
+/**
+ * Up to min_ntime and the seconds since it was received, as the specification says (spec 5.3.11).
+ */
+#define SV2_NTIME_SINCE_RECEIVED 1
+
+/**
+ * It is not refused.
+ */
+#define SV2_SHARE_OK 0
+
+/**
+ * There is no such channel.
+ */
+#define SV2_SHARE_INVALID_CHANNEL_ID 1
+
+/**
+ * The job belongs to a tip that is gone.
+ */
+#define SV2_SHARE_STALE_SHARE 2
+
+/**
+ * There is no such job, or not any more.
+ */
+#define SV2_SHARE_INVALID_JOB_ID 3
+
+/**
+ * The extranonce has not the channel's size.
+ */
+#define SV2_SHARE_BAD_EXTRANONCE_SIZE 4
+
+/**
+ * nTime is before min_ntime, or later than the SV2_NTIME_* rule allows: invalid-share.
+ */
+#define SV2_SHARE_NTIME_OUT_OF_RANGE 5
+
+/**
+ * The version is not the job's, which allows no other.
+ */
+#define SV2_SHARE_VERSION_ROLLING_NOT_ALLOWED 6
+
+/**
+ * The version differs from the job's in bits that must not be rolled.
+ */
+#define SV2_SHARE_NON_ROLLABLE_VERSION_BIT 7
+
+/**
+ * The hash is above the target.
+ */
+#define SV2_SHARE_DIFFICULTY_TOO_LOW 8
+
+/**
+ * The share was submitted before.
+ */
+#define SV2_SHARE_DUPLICATE_SHARE 9
+
+/**
+ * It is new, and in the set from now on.
+ */
+#define SV2_INSERTION_NEW 0
+
+/**
+ * It is new, in the set from now on, and the last that the set takes: replace the job.
+ */
+#define SV2_INSERTION_LAST 1
+
+/**
+ * It is in the set already.
+ */
+#define SV2_INSERTION_DUPLICATE 2
+
+/**
+ * The set is full. The share cannot be accepted: nobody would know it again.
+ */
+#define SV2_INSERTION_FULL 3
+
+/**
  * Success.
  */
 #define SV2_OK 0
@@ -4165,6 +4461,282 @@ sv2_status sv2_tlv_write(struct sv2_tlv_kind kind,
                          uint8_t *out,
                          size_t capacity,
                          size_t *len);
+
+/**
+ * Makes a factory of jobs with a full extranonce of `extranonce_len` bytes, 1 to 32, and these tags, either of which may be empty;
+ * free it with sv2_job_factory_free. `version_rolling_allowed` is 0 for a server that set REQUIRES_FIXED_VERSION (spec 5.3.1).
+ *
+ * Returns SV2_ERROR_ARGUMENT for another length, for tags that are no UTF-8, or if a scriptSig with the tags, any template's prefix
+ * (8 bytes), a salt and the extranonce would exceed 100 bytes: a factory that was made does not fail for it later.
+ *
+ * # Safety
+ * The tags are readable, `out` is writable.
+ */
+SV2_API
+sv2_status sv2_job_factory_new(struct sv2_str pool_tag,
+                               struct sv2_str miner_tag,
+                               size_t extranonce_len,
+                               uint8_t version_rolling_allowed,
+                               struct sv2_job_factory **out);
+
+/**
+ * Makes a job that mines the template and pays all it is worth by `payout`; free it with sv2_extended_job_free. Nothing that
+ * was given is needed afterwards.
+ *
+ * Two jobs of one template and payout with different salts have no coinbase in common, so that no share of one is a share of the
+ * other. Give 0, which takes no room, to the first, and count up.
+ *
+ * Returns SV2_ERROR_MALFORMED if the template's prefix is longer than 8 bytes or its outputs are not what their count says, and
+ * SV2_ERROR_ENCODE if the job would not fit into a message.
+ *
+ * # Safety
+ * `factory` is a live factory, `payout` a live payout, `new_template` and what it points to are readable, `out` is writable.
+ */
+SV2_API
+sv2_status sv2_job_factory_job(const struct sv2_job_factory *factory,
+                               const struct sv2_new_template *new_template,
+                               const struct sv2_payout *payout,
+                               uint32_t salt,
+                               struct sv2_extended_job **out);
+
+/**
+ * Makes the job that a SetCustomMiningJob describes (spec 5.3.18); free it with sv2_extended_job_free. Its scriptSig is the
+ * message's coinbase_prefix and the extranonce, for which the miner has written the push; the tags are not added.
+ *
+ * Whether its previous hash, nBits and min_ntime are those of the tip, and whether it pays whom it must, is not looked at. Returns
+ * SV2_ERROR_MALFORMED if the outputs are not what their count says, or the scriptSig has more than 100 bytes.
+ *
+ * # Safety
+ * `factory` is a live factory, `message` and what it points to are readable, `out` is writable.
+ */
+SV2_API
+sv2_status sv2_job_factory_custom(const struct sv2_job_factory *factory,
+                                  const struct sv2_set_custom_mining_job *message,
+                                  struct sv2_extended_job **out);
+
+/**
+ * Frees a factory; its jobs live on. NULL is allowed.
+ *
+ * # Safety
+ * `factory` is a live factory or NULL, and is not used afterwards.
+ */
+SV2_API void sv2_job_factory_free(struct sv2_job_factory *factory);
+
+/**
+ * Makes the job of a NewExtendedMiningJob that a mining server sent, for a full extranonce of `extranonce_len` bytes: those of the
+ * channel's extranonce_prefix and its extranonce_size. Free it with sv2_extended_job_free.
+ *
+ * Returns SV2_ERROR_MALFORMED if nobody could mine a block with it: the parts make no coinbase, or the extranonce is not in its
+ * scriptSig.
+ *
+ * # Safety
+ * `message` and what it points to are readable, `out` is writable.
+ */
+SV2_API
+sv2_status sv2_extended_job_upstream(const struct sv2_new_extended_mining_job *message,
+                                     size_t extranonce_len,
+                                     struct sv2_extended_job **out);
+
+/**
+ * The message that gives the job to an extended or a group channel. `min_ntime` is absent in a future job. It points into the
+ * job and is valid until that is freed.
+ *
+ * # Safety
+ * `job` is a live job, `message` is writable.
+ */
+SV2_API
+sv2_status sv2_extended_job_message(const struct sv2_extended_job *job,
+                                    uint32_t channel_id,
+                                    uint32_t job_id,
+                                    struct sv2_option_u32 min_ntime,
+                                    struct sv2_new_extended_mining_job *message);
+
+/**
+ * The header's merkle root for the full extranonce `extranonce_prefix | extranonce` (spec 5.3.16): what NewMiningJob tells a
+ * standard channel, whose `extranonce` is empty.
+ *
+ * # Safety
+ * `job` is a live job, the extranonces are readable, `merkle_root` is writable.
+ */
+SV2_API
+sv2_status sv2_extended_job_merkle_root(const struct sv2_extended_job *job,
+                                        struct sv2_bytes extranonce_prefix,
+                                        struct sv2_bytes extranonce,
+                                        struct sv2_u256 *merkle_root);
+
+/**
+ * Writes the coinbase for the full extranonce `extranonce_prefix | extranonce` into `out`, as it stands in a block and in
+ * SubmitSolution: with BIP 141 fields if the job commits to witnesses. `*len` becomes its length.
+ *
+ * Returns SV2_BUFFER_TOO_SMALL if `capacity` is too small: `*len` then says how much is needed, and nothing in `out` is of use
+ * (`out` may be NULL to ask). Returns SV2_ERROR_ARGUMENT if the extranonce has not the length of the job's.
+ *
+ * # Safety
+ * `job` is a live job, the extranonces are readable, `out` is writable for `capacity` bytes and does not overlap them, `len` is
+ * writable.
+ */
+SV2_API
+sv2_status sv2_extended_job_coinbase(const struct sv2_extended_job *job,
+                                     struct sv2_bytes extranonce_prefix,
+                                     struct sv2_bytes extranonce,
+                                     uint8_t *out,
+                                     size_t capacity,
+                                     size_t *len);
+
+/**
+ * Where the job comes from.
+ *
+ * # Safety
+ * `job` is a live job, `source` is writable.
+ */
+SV2_API sv2_status sv2_extended_job_source(const struct sv2_extended_job *job, struct sv2_job_source *source);
+
+/**
+ * Length of the job's full extranonce, prefix and what is rolled, in bytes; 0 for NULL.
+ *
+ * # Safety
+ * `job` is a live job or NULL.
+ */
+SV2_API size_t sv2_extended_job_extranonce_len(const struct sv2_extended_job *job);
+
+/**
+ * Frees a job. NULL is allowed.
+ *
+ * # Safety
+ * `job` is a live job or NULL, and is not used afterwards.
+ */
+SV2_API void sv2_extended_job_free(struct sv2_extended_job *job);
+
+/**
+ * Makes a payout of `count` outputs, in the order in which they will stand in the coinbase; free it with sv2_payout_free. The
+ * scripts are copied.
+ *
+ * Returns SV2_ERROR_ARGUMENT if there are no parts at all, and SV2_ERROR_ENCODE if the outputs take more than 60,000 bytes.
+ *
+ * # Safety
+ * `outputs` is readable for `count` elements, or NULL and `count` 0, and so are the scripts; `out` is writable.
+ */
+SV2_API
+sv2_status sv2_payout_new(const struct sv2_payout_output *outputs,
+                          size_t count,
+                          struct sv2_payout **out);
+
+/**
+ * The output at place `index` when `value` satoshis are paid. All outputs together pay exactly that: what cannot be divided goes to
+ * the first output that has parts. The script is valid until the payout is freed.
+ *
+ * Returns SV2_NOT_FOUND if there are not so many.
+ *
+ * # Safety
+ * `payout` is a live payout, `output` is writable.
+ */
+SV2_API
+sv2_status sv2_payout_output_at(const struct sv2_payout *payout,
+                                uint64_t value,
+                                size_t index,
+                                struct sv2_transaction_output *output);
+
+/**
+ * What to tell a template provider, so that its templates leave room for these outputs (spec 7.1). With several payouts, the
+ * greatest of each number.
+ *
+ * # Safety
+ * `payout` is a live payout, `constraints` is writable.
+ */
+SV2_API
+sv2_status sv2_payout_constraints(const struct sv2_payout *payout,
+                                  struct sv2_coinbase_output_constraints *constraints);
+
+/**
+ * Frees a payout. NULL is allowed.
+ *
+ * # Safety
+ * `payout` is a live payout or NULL, and is not used afterwards.
+ */
+SV2_API void sv2_payout_free(struct sv2_payout *payout);
+
+/**
+ * Fills a tip. `target` is that of the template provider's SetNewPrevHash (spec 7.3), which may be stricter than `nbits`; where
+ * it is NULL, as in the mining protocol, or easier, that of `nbits` counts.
+ *
+ * Returns SV2_ERROR_MALFORMED if `nbits` stands for no target.
+ *
+ * # Safety
+ * `prev_hash` is readable, `target` is readable or NULL, `tip` is writable.
+ */
+SV2_API
+sv2_status sv2_mining_tip_init(const struct sv2_u256 *prev_hash,
+                               uint32_t nbits,
+                               uint32_t min_ntime,
+                               const struct sv2_u256 *target,
+                               uint64_t received_at,
+                               struct sv2_mining_tip *tip);
+
+/**
+ * Judges a share at `now`, in seconds since 1970-01-01 UTC. Allocates nothing and remembers nothing: for duplicates see
+ * sv2_duplicates_insert.
+ *
+ * Returns SV2_OK when there is a verdict, whatever it is. Pointers in `work` that may not be NULL, see there, give SV2_ERROR_NULL, an
+ * unknown rule SV2_ERROR_ARGUMENT.
+ *
+ * # Safety
+ * `work` and `share` and what they point to are readable, `verdict` is writable.
+ */
+SV2_API
+sv2_status sv2_share_check(const struct sv2_share_work *work,
+                           const struct sv2_share *share,
+                           uint64_t now,
+                           struct sv2_share_verdict *verdict);
+
+/**
+ * Judges `count` shares that do not depend on each other, each as sv2_share_check does, several at a time: where the processor has
+ * SHA instructions, in about half the time. `works[i]` and `shares[i]` give `verdicts[i]`.
+ *
+ * Fastest are four or more in a row whose jobs have the same merkle path, as all jobs of a template have. On an error nothing is
+ * known about any verdict.
+ *
+ * # Safety
+ * `works`, `shares` and what they point to are readable, `verdicts` is writable, all for `count` elements.
+ */
+SV2_API
+sv2_status sv2_share_check_many(const struct sv2_share_work *works,
+                                const struct sv2_share *shares,
+                                size_t count,
+                                uint64_t now,
+                                struct sv2_share_verdict *verdicts);
+
+/**
+ * The error_code of SubmitShares.Error (spec 5.3.14). Static; empty for SV2_SHARE_OK and for values that are none of SV2_SHARE_*.
+ */
+SV2_API
+struct sv2_str sv2_share_error_code(sv2_share_error error);
+
+/**
+ * Makes an empty set that takes `bound` hashes, at least 1; free it with sv2_duplicates_free.
+ *
+ * # Safety
+ * `out` is writable.
+ */
+SV2_API sv2_status sv2_duplicates_new(size_t bound, struct sv2_duplicates **out);
+
+/**
+ * Puts the hash of an accepted share into the set, unless it is there; `*insertion` becomes an SV2_INSERTION_*.
+ *
+ * # Safety
+ * `duplicates` is a live set, `hash` is readable, `insertion` is writable.
+ */
+SV2_API
+sv2_status sv2_duplicates_insert(struct sv2_duplicates *duplicates,
+                                 const struct sv2_u256 *hash,
+                                 sv2_insertion *insertion);
+
+/**
+ * Frees a set. NULL is allowed.
+ *
+ * # Safety
+ * `duplicates` is a live set or NULL, and is not used afterwards.
+ */
+SV2_API void sv2_duplicates_free(struct sv2_duplicates *duplicates);
 
 #if defined(SV2_WITH_NODE_IPC)
 /**

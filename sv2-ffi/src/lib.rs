@@ -9,6 +9,7 @@ mod bitcoin;
 mod boundary;
 mod connection;
 mod message;
+mod mining;
 mod node;
 mod noise;
 mod options;
@@ -29,11 +30,16 @@ const _: () = {
     #[cfg(feature = "node-ipc")]
     may_move::<sv2_node>();
     may_be_shared::<sv2_identity>();
+    may_be_shared::<sv2_payout>();
+    may_be_shared::<sv2_job_factory>();
+    may_be_shared::<sv2_extended_job>();
+    may_move::<sv2_duplicates>();
 };
 
 pub use bitcoin::*;
 pub use connection::*;
 pub use message::*;
+pub use mining::*;
 pub use node::*;
 pub use noise::*;
 pub use options::*;

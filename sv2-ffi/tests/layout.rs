@@ -95,6 +95,12 @@ fn structs_are_laid_out_as_c_sees_them() {
         sv2_certificate { version valid_from not_valid_after server_public_key signature }
         sv2_frame { extension_type message_type reserved payload len }
         sv2_tlv_kind { extension_type field_type reserved max_len }
+        sv2_job_source { kind job_id template_id mining_job_token }
+        sv2_payout_output { script_pubkey parts }
+        sv2_mining_tip { prev_hash block_target received_at nbits min_ntime }
+        sv2_share_work { job tip target merkle_root extranonce_prefix extranonce_size version_mask ntime_rule }
+        sv2_share { nonce ntime version extranonce }
+        sv2_share_verdict { hash error is_block }
         sv2_log { write user_data }
         sv2_node_options { struct_size socket_path fee_threshold_sat update_interval_ms call_timeout_ms log }
         sv2_node_state { state version is_test_chain reserved reason }

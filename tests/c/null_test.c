@@ -13,7 +13,11 @@ static const sv2_transaction_output_list no_outputs = {NULL, 0};
 static void freeing_nothing_is_allowed(void) {
     sv2_connection_free(NULL);
     sv2_decoder_free(NULL);
+    sv2_duplicates_free(NULL);
+    sv2_extended_job_free(NULL);
     sv2_identity_free(NULL);
+    sv2_job_factory_free(NULL);
+    sv2_payout_free(NULL);
     sv2_template_client_free(NULL);
     sv2_template_provider_free(NULL);
     sv2_wipe(NULL, 7);
@@ -291,6 +295,110 @@ static void functions_of_transactions_and_blocks(void) {
     LEAVES_ALONE(header, SV2_ERROR_MALFORMED, sv2_block_split(no_bytes, &header, NULL, 0, &len));
 }
 
+static void functions_of_jobs_and_shares(void) {
+    static const uint8_t script[] = {0x51}, height[] = {1, 101}, outputs[] = {0};
+    sv2_payout_output paid;
+    sv2_transaction_output output;
+    sv2_coinbase_output_constraints constraints;
+    sv2_new_template from;
+    sv2_set_custom_mining_job custom;
+    sv2_new_extended_mining_job message;
+    sv2_option_u32 absent = {0, 0};
+    sv2_payout* payout;
+    sv2_job_factory* factory;
+    sv2_extended_job* job;
+    sv2_duplicates* duplicates;
+    sv2_job_source source;
+    sv2_share_work work;
+    sv2_share share;
+    sv2_share_verdict verdict;
+    sv2_mining_tip tip;
+    sv2_insertion insertion;
+    sv2_u256 hash;
+    uint8_t out[8];
+    size_t len;
+
+    memset(&hash, 0, sizeof hash);
+    memset(&from, 0, sizeof from);
+    memset(&custom, 0, sizeof custom);
+    memset(&work, 0, sizeof work);
+    memset(&share, 0, sizeof share);
+    memset(&message, 0, sizeof message);
+    paid.script_pubkey = bytes_of(script, sizeof script);
+    paid.parts = 1;
+    from.coinbase_prefix = bytes_of(height, sizeof height);
+    custom.coinbase_prefix = from.coinbase_prefix;
+    custom.coinbase_tx_outputs = bytes_of(outputs, sizeof outputs);
+
+    RETURNS(SV2_ERROR_NULL, sv2_payout_new(NULL, 1, &payout));
+    RETURNS(SV2_ERROR_NULL, sv2_payout_new(&paid, 1, NULL));
+    RETURNS(SV2_OK, sv2_payout_new(&paid, 1, &payout));
+    RETURNS(SV2_ERROR_NULL, sv2_payout_output_at(NULL, 1, 0, &output));
+    RETURNS(SV2_ERROR_NULL, sv2_payout_output_at(payout, 1, 0, NULL));
+    RETURNS(SV2_ERROR_NULL, sv2_payout_constraints(NULL, &constraints));
+    RETURNS(SV2_ERROR_NULL, sv2_payout_constraints(payout, NULL));
+
+    RETURNS(SV2_ERROR_NULL, sv2_job_factory_new(no_text, no_text, 20, 1, NULL));
+    LEAVES_ALONE(factory, SV2_ERROR_ARGUMENT, sv2_job_factory_new(no_text, no_text, 0, 1, &factory));
+    LEAVES_ALONE(factory, SV2_ERROR_ARGUMENT, sv2_job_factory_new(no_text, no_text, 33, 1, &factory));
+    RETURNS(SV2_OK, sv2_job_factory_new(no_text, no_text, 20, 1, &factory));
+    RETURNS(SV2_ERROR_NULL, sv2_job_factory_custom(NULL, &custom, &job));
+    RETURNS(SV2_ERROR_NULL, sv2_job_factory_custom(factory, NULL, &job));
+    RETURNS(SV2_ERROR_NULL, sv2_job_factory_custom(factory, &custom, NULL));
+    RETURNS(SV2_OK, sv2_job_factory_custom(factory, &custom, &job));
+    sv2_extended_job_free(job);
+    RETURNS(SV2_ERROR_NULL, sv2_job_factory_job(NULL, &from, payout, 0, &job));
+    RETURNS(SV2_ERROR_NULL, sv2_job_factory_job(factory, NULL, payout, 0, &job));
+    RETURNS(SV2_ERROR_NULL, sv2_job_factory_job(factory, &from, NULL, 0, &job));
+    RETURNS(SV2_ERROR_NULL, sv2_job_factory_job(factory, &from, payout, 0, NULL));
+    RETURNS(SV2_OK, sv2_job_factory_job(factory, &from, payout, 0, &job));
+    sv2_job_factory_free(factory);
+    sv2_payout_free(payout);
+
+    RETURNS(SV2_ERROR_NULL, sv2_extended_job_message(NULL, 1, 1, absent, &message));
+    RETURNS(SV2_ERROR_NULL, sv2_extended_job_message(job, 1, 1, absent, NULL));
+    RETURNS(SV2_ERROR_NULL, sv2_extended_job_merkle_root(NULL, no_bytes, no_bytes, &hash));
+    RETURNS(SV2_ERROR_NULL, sv2_extended_job_merkle_root(job, no_bytes, no_bytes, NULL));
+    RETURNS(SV2_ERROR_NULL, sv2_extended_job_coinbase(NULL, no_bytes, no_bytes, out, sizeof out, &len));
+    RETURNS(SV2_ERROR_NULL, sv2_extended_job_coinbase(job, no_bytes, no_bytes, out, sizeof out, NULL));
+    RETURNS(SV2_ERROR_NULL, sv2_extended_job_source(NULL, &source));
+    RETURNS(SV2_ERROR_NULL, sv2_extended_job_source(job, NULL));
+    CHECK(sv2_extended_job_extranonce_len(NULL) == 0);
+    {
+        sv2_extended_job* other;
+        RETURNS(SV2_ERROR_NULL, sv2_extended_job_upstream(NULL, 20, &other));
+        RETURNS(SV2_ERROR_NULL, sv2_extended_job_upstream(&message, 20, NULL));
+        LEAVES_ALONE(other, SV2_ERROR_MALFORMED, sv2_extended_job_upstream(&message, 20, &other));
+    }
+
+    RETURNS(SV2_ERROR_NULL, sv2_mining_tip_init(NULL, 0x207fffff, 0, NULL, 0, &tip));
+    RETURNS(SV2_ERROR_NULL, sv2_mining_tip_init(&hash, 0x207fffff, 0, NULL, 0, NULL));
+    LEAVES_ALONE(tip, SV2_ERROR_MALFORMED, sv2_mining_tip_init(&hash, 0, 0, NULL, 0, &tip));
+    RETURNS(SV2_OK, sv2_mining_tip_init(&hash, 0x207fffff, 0, NULL, 0, &tip));
+    RETURNS(SV2_ERROR_NULL, sv2_share_check(NULL, &share, 0, &verdict));
+    RETURNS(SV2_ERROR_NULL, sv2_share_check(&work, NULL, 0, &verdict));
+    RETURNS(SV2_ERROR_NULL, sv2_share_check(&work, &share, 0, NULL));
+    LEAVES_ALONE(verdict, SV2_ERROR_NULL, sv2_share_check(&work, &share, 0, &verdict)); /* nothing in it */
+    work.job = job;
+    work.tip = &tip;
+    LEAVES_ALONE(verdict, SV2_ERROR_NULL, sv2_share_check(&work, &share, 0, &verdict)); /* no target */
+    work.target = &hash;
+    RETURNS(SV2_OK, sv2_share_check(&work, &share, 0, &verdict));
+    RETURNS(SV2_ERROR_NULL, sv2_share_check_many(NULL, &share, 1, 0, &verdict));
+    RETURNS(SV2_ERROR_NULL, sv2_share_check_many(&work, NULL, 1, 0, &verdict));
+    RETURNS(SV2_ERROR_NULL, sv2_share_check_many(&work, &share, 1, 0, NULL));
+    RETURNS(SV2_OK, sv2_share_check_many(NULL, NULL, 0, 0, NULL));
+    CHECK(sv2_share_error_code(0).len == 0);
+    sv2_extended_job_free(job);
+
+    RETURNS(SV2_ERROR_NULL, sv2_duplicates_new(1, NULL));
+    RETURNS(SV2_OK, sv2_duplicates_new(1, &duplicates));
+    RETURNS(SV2_ERROR_NULL, sv2_duplicates_insert(NULL, &hash, &insertion));
+    RETURNS(SV2_ERROR_NULL, sv2_duplicates_insert(duplicates, NULL, &insertion));
+    RETURNS(SV2_ERROR_NULL, sv2_duplicates_insert(duplicates, &hash, NULL));
+    sv2_duplicates_free(duplicates);
+}
+
 static void functions_of_template_providers(void) {
     sv2_template_provider_options options = SV2_TEMPLATE_PROVIDER_OPTIONS_INIT;
     sv2_template node_template = SV2_TEMPLATE_INIT;
@@ -434,6 +542,7 @@ int main(void) {
     RUN(functions_of_connections);
     RUN(functions_of_hashes_and_headers);
     RUN(functions_of_transactions_and_blocks);
+    RUN(functions_of_jobs_and_shares);
     RUN(functions_of_template_providers);
     RUN(functions_of_template_clients);
 #ifdef SV2_WITH_NODE_IPC

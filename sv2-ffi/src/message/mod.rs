@@ -15,7 +15,7 @@ pub use tlv::*;
 pub use values::*;
 
 pub(crate) use lists::Lists;
-pub(crate) use values::slice_mut;
+pub(crate) use values::{slice, slice_mut};
 
 use sv2_core::frame::Frame;
 use sv2_core::wire::DecodeError;

@@ -126,7 +126,7 @@ impl sv2_str {
 }
 
 impl sv2_option_u32 {
-    pub(super) fn get(self) -> Option<u32> {
+    pub(crate) fn get(self) -> Option<u32> {
         (self.present != 0).then_some(self.value)
     }
 }
