@@ -239,7 +239,13 @@ fn the_host_is_told_of_redirections_updates_and_unknown_extensions() {
     world.say(&Reconnect { new_host: Str(b"other.example"), new_port: 34254 });
     world.say(&ChannelEndpointChanged { channel_id: 2 });
     let header = Header { extension_type: 0x8777, message_type: 5, payload_len: 4 };
-    world.server.send_with(header, |payload| payload.copy_from_slice(&[2, 0, 0, 0]) == ()).unwrap();
+    world
+        .server
+        .send_with(header, |payload| {
+            payload.copy_from_slice(&[2, 0, 0, 0]);
+            true
+        })
+        .unwrap();
     world.exchange();
     assert_eq!(
         world.take_events(),

@@ -8,7 +8,7 @@ use mining_world::{EASY, HARD_NBITS, Job, SCRIPT, WORK, World, first_job, min_nt
 use sv2_core::bitcoin::{Coinbase, Target};
 use sv2_core::message::{FLAG_REQUIRES_STANDARD_JOBS, Message, SetNewPrevHash};
 use sv2_core::mining::job::{JobError, Payout};
-use sv2_core::mining::server::{Event, Server, ServerError, ServerOptions};
+use sv2_core::mining::server::{Server, ServerError, ServerOptions};
 use sv2_core::mining::share::ShareError;
 use sv2_core::wire::U256;
 use sv2_core::{SystemRandom, Time};
@@ -289,5 +289,5 @@ fn a_server_that_nobody_uses_wants_nothing() {
     assert!(server.next_event().is_none());
     assert_eq!(server.next_deadline(), None);
     server.tick(Time { monotonic_ms: 5, unix_s: 5 });
-    assert!(matches!(server.next_event(), None::<Event>));
+    assert!(server.next_event().is_none());
 }

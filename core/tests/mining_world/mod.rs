@@ -194,7 +194,8 @@ impl World {
         }
         self.send(id, &SetupConnection { flags, ..setup() });
         let received = self.take(id);
-        assert!(matches!(received[..], [ref one] if matches!(one.message(), Message::SetupConnectionSuccess(_))));
+        let is_success = |one: &Received| matches!(one.message(), Message::SetupConnectionSuccess(_));
+        assert!(matches!(received[..], [ref one] if is_success(one)), "{received:?}, closed: {:?}", self.closed);
         self.events.retain(|event| !matches!(event, Event::Connected(_)));
     }
 
