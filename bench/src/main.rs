@@ -7,6 +7,7 @@ mod measure;
 mod ours;
 mod provider;
 mod seals;
+mod shares;
 mod table;
 mod theirs;
 
@@ -29,7 +30,7 @@ const TEMPLATE_DISTRIBUTION: u8 = 2;
 const AUTHORITY_SECRET: [u8; 32] = [7; 32];
 const STATIC_SECRET: [u8; 32] = [9; 32];
 
-const USAGE: &str = "usage: sv2-bench [--check] [--rounds=N] [--only=plain|memory|noise|handshake|tip|slow]
+const USAGE: &str = "usage: sv2-bench [--check] [--rounds=N] [--only=plain|memory|noise|handshake|tip|slow|shares]
   --check   fail if a bar is missed
   --rounds  turns that each contestant takes
   --only    one part, for a profiler";
@@ -61,13 +62,14 @@ fn main() -> ExitCode {
 type Part = (&'static str, fn(&mut Bench));
 
 /// The parts of the table.
-const PARTS: [Part; 6] = [
+const PARTS: [Part; 7] = [
     ("plain", Bench::plain_frames),
     ("memory", Bench::a_large_message_in_memory),
     ("noise", Bench::over_noise),
     ("handshake", Bench::handshakes),
     ("tip", Bench::a_new_tip),
     ("slow", Bench::slow_clients),
+    ("shares", Bench::shares),
 ];
 
 struct Bench {
@@ -217,5 +219,28 @@ impl Bench {
         self.table.row(name, Count(provider.tip_amid() as f64), None, AtMost(1.0));
         let each = Bytes((held - copy) / 100);
         self.table.row("  heap for each of them, beside one copy", each, None, AtMost(66_560.0));
+    }
+
+    fn shares(&mut self) {
+        let (mut one, mut many, mut theirs) = (shares::Ours::new(), shares::Ours::new(), shares::Theirs::new());
+        let sums = [one.check(70), many.check_many(70), theirs.check(70)];
+        assert!(sums.iter().all(|sum| *sum == sums[0]), "not the same hashes: {sums:?}");
+        let compressions = one.compressions();
+        let [bare, one, many, theirs] = measure::times_beside(
+            self.rounds,
+            [
+                &mut |n| {
+                    shares::bare_compressions(compressions, n);
+                    n
+                },
+                &mut |n| one.check(n),
+                &mut |n| many.check_many(n),
+                &mut |n| theirs.check(n),
+            ],
+        );
+        let name = format!("an extended share, path 12, against its {compressions} compressions");
+        self.table.row(&name, Time(one), Time(bare), Within(1.15));
+        self.table.row("  against stratum-core", Time(one), Time(theirs), Context);
+        self.table.row("  in batches of 64, against one at a time", Time(many), Time(one), Faster(2.0));
     }
 }
