@@ -361,6 +361,114 @@
 #define SV2_MESSAGE_SUBMIT_SOLUTION 118
 
 /**
+ * A block was found: submit it before anything else. It comes before all other events; that its share was accepted follows in its
+ * turn. See `as.block_found`.
+ */
+#define SV2_MINING_SERVER_EVENT_BLOCK_FOUND 1
+
+/**
+ * There are bytes in sv2_mining_server_output for this connection: write them, once, and say so with sv2_mining_server_sent; if that
+ * leaves more, the event comes again, behind those of others. Clients that are told of a new tip come before all others. If the
+ * socket takes none now, go on when it can be written. See `as.writable`.
+ */
+#define SV2_MINING_SERVER_EVENT_WRITABLE 2
+
+/**
+ * Close the socket; the server has forgotten the connection. Until this comes, hand in what the client sends, also if it is to be
+ * closed: a block may be in it. See `as.close`.
+ */
+#define SV2_MINING_SERVER_EVENT_CLOSE 3
+
+/**
+ * A client is set up. See `as.connected`.
+ */
+#define SV2_MINING_SERVER_EVENT_CONNECTED 4
+
+/**
+ * A client wants a channel: answer with sv2_mining_server_accept_channel or sv2_mining_server_refuse_channel, now or later. What the
+ * server can judge was judged: hash rate, target, extranonce size, flags, and how many channels there are. See `as.open_channel`.
+ */
+#define SV2_MINING_SERVER_EVENT_OPEN_CHANNEL 5
+
+/**
+ * A channel is open. See `as.channel_opened`.
+ */
+#define SV2_MINING_SERVER_EVENT_CHANNEL_OPENED 6
+
+/**
+ * A channel has another nominal hash rate or another target: by UpdateChannel, by the work that came in, or by
+ * sv2_mining_server_set_target. See `as.channel_updated`.
+ */
+#define SV2_MINING_SERVER_EVENT_CHANNEL_UPDATED 7
+
+/**
+ * A channel is closed, by whomever. Nothing more comes of it. See `as.channel_closed`.
+ */
+#define SV2_MINING_SERVER_EVENT_CHANNEL_CLOSED 8
+
+/**
+ * A share counts. It is acknowledged to the miner with others, or was already. See `as.share_accepted`.
+ */
+#define SV2_MINING_SERVER_EVENT_SHARE_ACCEPTED 9
+
+/**
+ * A share does not count; the miner was told so. See `as.share_rejected`.
+ */
+#define SV2_MINING_SERVER_EVENT_SHARE_REJECTED 10
+
+/**
+ * A client wants to mine its own work: answer with sv2_mining_server_accept_custom_job or sv2_mining_server_refuse_custom_job, now
+ * or later. It is on the present tip; whether the token is good and the outputs pay whom they must is for the host to judge. See
+ * `as.set_custom_mining_job`.
+ */
+#define SV2_MINING_SERVER_EVENT_SET_CUSTOM_MINING_JOB 11
+
+/**
+ * A message of an extension that the server does not know, for a channel. See `as.extension_message`.
+ */
+#define SV2_MINING_SERVER_EVENT_EXTENSION_MESSAGE 12
+
+/**
+ * A channel whose miner rolls nothing but the header (spec 5.2.1).
+ */
+#define SV2_CHANNEL_STANDARD 1
+
+/**
+ * A channel whose miner also rolls a part of the extranonce (spec 5.2.2).
+ */
+#define SV2_CHANNEL_EXTENDED 2
+
+/**
+ * A job of a template: `source_id` is its template_id.
+ */
+#define SV2_JOB_OF_TEMPLATE 1
+
+/**
+ * A job of a mining server upstream: `source_id` is its job_id there.
+ */
+#define SV2_JOB_OF_UPSTREAM 2
+
+/**
+ * A job that the miner has set: `mining_job_token` is its token.
+ */
+#define SV2_JOB_CUSTOM 3
+
+/**
+ * The client has closed the channel; `reason_code` says why.
+ */
+#define SV2_CHANNEL_CLOSED_BY_CLIENT 1
+
+/**
+ * The host has.
+ */
+#define SV2_CHANNEL_CLOSED_BY_HOST 2
+
+/**
+ * Its connection is gone.
+ */
+#define SV2_CHANNEL_CLOSED_BY_DISCONNECT 3
+
+/**
  * The bits of a block's version that miners may roll (BIP 323): 24 of them.
  */
 #define SV2_VERSION_ROLLING_MASK 536870880
@@ -684,6 +792,23 @@ typedef struct sv2_identity sv2_identity;
  * part, which begins with the height, then who has found the block, then what is rolled.
  */
 typedef struct sv2_job_factory sv2_job_factory;
+
+/**
+ * Gives work to any number of miners and takes what they find (spec 5), without sockets: the engine of a pool.
+ *
+ * The loop of its user: hand in what happens (_connect, _receive, _sent, _disconnect from the sockets; _new_template,
+ * _set_new_prev_hash from a template provider; _accept_channel and the like; _tick when _next_deadline has come). After each input
+ * take all events with _next_event and do what they say. Inputs are allowed in between. Connections are named by numbers of the
+ * host.
+ *
+ * What a channel mines has a work_id, a number of the host: a payout of the server's templates (_set_payout), one for each user if
+ * they are paid by the coinbase itself, or what an upstream channel sends (_set_upstream). Each job is made and encoded once for all
+ * that mine it.
+ *
+ * One server is for one thread. To use several cores or machines, run several that share nothing but the templates they are given:
+ * each has its own `server_id`, which is part of every extranonce, and its own clients.
+ */
+typedef struct sv2_mining_server sv2_mining_server;
 
 #if defined(SV2_WITH_NODE_IPC)
 /**
@@ -2514,6 +2639,690 @@ typedef struct sv2_payout_output {
 } sv2_payout_output;
 
 /**
+ * Where an object's log goes. With `write` NULL there is none.
+ */
+typedef struct sv2_log {
+    /**
+     * Gets a level, SV2_LOG_*, and a line of `len` bytes, UTF-8, not NUL-terminated, without a line break; what comes from
+     * peers in it is escaped. It is called during functions of the object that take events out, from the thread of that call.
+     * It must call nothing of this object, and must not throw or jump out.
+     */
+    void (*write)(void *user_data, int level, const char *text, size_t len);
+    /**
+     * Handed to `write`. It must be usable from every thread the object is used from.
+     */
+    void *user_data;
+} sv2_log;
+
+/**
+ * What a mining server offers, to how many, and how long it waits. A zero means the usual value, which is given with each member.
+ * Initialise with SV2_MINING_SERVER_OPTIONS_INIT, and set `identity`.
+ */
+typedef struct sv2_mining_server_options {
+    /**
+     * The size of this struct.
+     */
+    size_t struct_size;
+    /**
+     * What clients are shown in the Noise handshake. NULL is an error unless `plaintext` is set. It may be freed once the
+     * server is made.
+     */
+    const struct sv2_identity *identity;
+    /**
+     * Anything but 0: no encryption, for a network in which everybody is trusted.
+     */
+    uint8_t plaintext;
+    /**
+     * Anything but 0: targets change by UpdateChannel and sv2_mining_server_set_target only, not by the work that comes in.
+     */
+    uint8_t no_vardiff;
+    /**
+     * Anything but 0: miners may change nothing in the version. Clients are told REQUIRES_FIXED_VERSION, and those that need version
+     * rolling are refused.
+     */
+    uint8_t fixed_version;
+    /**
+     * Anything but 0: a share's nTime is at most min_ntime and the seconds since that was received, as the specification says (spec
+     * 5.3.11). Otherwise it may be two hours above min_ntime, as with other servers.
+     */
+    uint8_t strict_ntime;
+    /**
+     * Anything but 0: clients may select their own work, and their jobs come as SV2_MINING_SERVER_EVENT_SET_CUSTOM_MINING_JOB.
+     * Otherwise those that want to are refused.
+     */
+    uint8_t work_selection;
+    /**
+     * Anything but 0: extension 0x0002, by which shares name the worker that found them, is not offered.
+     */
+    uint8_t no_worker_identity;
+    /**
+     * Anything but 0: messages of unknown extensions that are for a channel come as SV2_MINING_SERVER_EVENT_EXTENSION_MESSAGE.
+     * Otherwise they are ignored.
+     */
+    uint8_t forward_extensions;
+    /**
+     * Anything but 0: connections from this machine count for their address like others.
+     */
+    uint8_t count_loopback;
+    /**
+     * Anything but 0: no bytes of the extranonce belong to the server; `server_id` is empty.
+     */
+    uint8_t no_server_id;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[7];
+    /**
+     * The pool's name in the coinbase of each job, "Sv2/<pool_tag>/<miner_tag>/": UTF-8, short enough for a scriptSig of 100 bytes.
+     */
+    struct sv2_str pool_tag;
+    /**
+     * What tells this server's extranonces from those of others that have the same templates: the first bytes of all of them.
+     * Servers side by side, one for each core or machine, need nothing else in common; each has its own, all of the same length. One
+     * byte of zero.
+     */
+    struct sv2_bytes server_id;
+    /**
+     * Bytes of the extranonce that tell the channels of this server apart, 1 to 4: 3. There can be 256^n of them at once.
+     */
+    size_t index_len;
+    /**
+     * Bytes of extranonce that an extended channel can roll, whatever smaller minimum it asks for: 16. With those of the server
+     * and the index they are at most 32.
+     */
+    size_t rollable_len;
+    /**
+     * How many shares a channel should send in a minute, which is what its target is made for: 6.
+     */
+    double shares_per_minute;
+    /**
+     * The easiest target is that of a miner with so many hashes per second, whatever it says of itself: 1,000,000.
+     */
+    double min_hash_rate;
+    /**
+     * The bits of the version that miners may roll: 0x1fffffe0 (BIP 323).
+     */
+    uint32_t version_mask;
+    /**
+     * Accepted shares are acknowledged when there are so many: 10.
+     */
+    uint32_t batch_shares;
+    /**
+     * At the latest so long after the first of them, in milliseconds: 1,000.
+     */
+    uint32_t batch_ms;
+    /**
+     * How many jobs of the present tip, besides the last one, a share may be for: 16.
+     */
+    uint32_t past_jobs;
+    /**
+     * How many shares of a job are remembered for each channel: 2,048. After three quarters of them the channel gets another job,
+     * with another search space; none is ever forgotten while it could be sent again.
+     */
+    uint32_t max_shares_per_job;
+    /**
+     * How many templates may wait for their tip: 16. When there are more, the oldest goes.
+     */
+    uint32_t max_future_templates;
+    /**
+     * Most clients at once, those not set up yet included: 20,000. Then a new one takes the place of one without channels, or is
+     * refused.
+     */
+    size_t max_clients;
+    /**
+     * Most connections at once that are not set up: 256. Then a new one takes the place of the oldest of them.
+     */
+    size_t max_handshakes;
+    /**
+     * Most clients at once from one address, an IPv4 address or the /64 of an IPv6 address: 1,000.
+     */
+    size_t max_clients_per_address;
+    /**
+     * Most connections at once from one address that are not set up: 64.
+     */
+    size_t max_handshakes_per_address;
+    /**
+     * How many times one address may connect in a minute: 30. Also so often at once after a quiet minute.
+     */
+    uint32_t max_connections_per_minute;
+    /**
+     * Most channels of a connection: 1,000.
+     */
+    uint32_t max_channels;
+    /**
+     * Most requests of a connection that wait for the host's answer: 64.
+     */
+    uint32_t max_pending_requests;
+    /**
+     * Most custom jobs of a channel on one tip: 1,024.
+     */
+    uint32_t max_custom_jobs;
+    /**
+     * How many messages a client may send in a second, in the long run: 100, and two more for each channel beyond the first.
+     */
+    uint32_t max_messages_per_second;
+    /**
+     * How many messages a client may send at once after it was quiet: 4,000.
+     */
+    uint32_t message_burst;
+    /**
+     * How long a client may take from connecting to SetupConnection, in milliseconds: 60,000.
+     */
+    uint64_t setup_timeout_ms;
+    /**
+     * How long a client may be without a channel, in milliseconds: 60,000.
+     */
+    uint64_t channel_timeout_ms;
+    /**
+     * How long a client that is refused, or told to go elsewhere, may take to read that, in milliseconds: 5,000.
+     */
+    uint64_t flush_timeout_ms;
+    /**
+     * How long a client may take nothing of what waits for it, in milliseconds: 60,000. It is looked at every ten seconds.
+     */
+    uint64_t stall_timeout_ms;
+    /**
+     * The bounds of each connection. Here max_output is 1 MiB unless set: what a slow client may cost before it is dropped.
+     */
+    struct sv2_limits limits;
+    /**
+     * The source of randomness.
+     */
+    struct sv2_random random;
+    /**
+     * Where the log goes.
+     */
+    struct sv2_log log;
+} sv2_mining_server_options;
+
+/**
+ * Where somebody connected from, so that one address cannot take all places.
+ */
+typedef struct sv2_address {
+    /**
+     * How many of `bytes` count: 4 for IPv4, 16 for IPv6.
+     */
+    uint8_t len;
+    /**
+     * The address in network byte order.
+     */
+    uint8_t bytes[16];
+} sv2_address;
+
+/**
+ * An accepted share, with everything a log needs.
+ */
+typedef struct sv2_accepted_share {
+    /**
+     * The connection it came over.
+     */
+    uint64_t connection;
+    /**
+     * What its channel mines: the number of sv2_mining_server_set_payout.
+     */
+    uint64_t work_id;
+    /**
+     * The template_id or the upstream job_id, by `source`.
+     */
+    uint64_t source_id;
+    /**
+     * What it counts for: the difficulty of its job's target.
+     */
+    double difficulty;
+    /**
+     * The channel.
+     */
+    uint32_t channel_id;
+    /**
+     * As the miner counts.
+     */
+    uint32_t sequence_number;
+    /**
+     * The job's number on the wire.
+     */
+    uint32_t job_id;
+    /**
+     * Where the job comes from: one of SV2_JOB_*.
+     */
+    uint32_t source;
+    /**
+     * The header's nVersion.
+     */
+    uint32_t version;
+    /**
+     * The header's nTime.
+     */
+    uint32_t ntime;
+    /**
+     * The header's nNonce.
+     */
+    uint32_t nonce;
+    /**
+     * 1 if it is a block, else 0.
+     */
+    uint8_t is_block;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[3];
+    /**
+     * The header's hash.
+     */
+    struct sv2_u256 hash;
+    /**
+     * The full extranonce: the channel's prefix, then what the miner rolled.
+     */
+    struct sv2_bytes extranonce;
+    /**
+     * How many bytes of it are the prefix.
+     */
+    size_t extranonce_prefix_len;
+    /**
+     * The worker that found it, at most 32 bytes as they came, if the miner says so (extension 0x0002).
+     */
+    struct sv2_str worker_identity;
+    /**
+     * If source is SV2_JOB_CUSTOM.
+     */
+    struct sv2_bytes mining_job_token;
+} sv2_accepted_share;
+
+/**
+ * A block that was found, without the transactions that its template holds.
+ */
+typedef struct sv2_found_block {
+    /**
+     * The share that is the block.
+     */
+    struct sv2_accepted_share share;
+    /**
+     * The block's header. Its hash meets nBits, and the template's target where that is stricter.
+     */
+    struct sv2_block_header header;
+    /**
+     * 1 if the job came from a template: `solution` is then what to give the template provider.
+     */
+    uint8_t has_solution;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[3];
+    /**
+     * The coinbase as it stands in the block, with its BIP 141 fields if the job commits to witnesses.
+     */
+    struct sv2_bytes coinbase_tx;
+    /**
+     * SubmitSolution, if has_solution.
+     */
+    struct sv2_submit_solution solution;
+} sv2_found_block;
+
+/**
+ * Why a connection is to be closed.
+ */
+typedef struct sv2_close {
+    /**
+     * The connection.
+     */
+    uint64_t connection;
+    /**
+     * A sentence without its full stop, NUL-terminated. What comes from the peer in it is escaped.
+     */
+    const char *reason;
+} sv2_close;
+
+/**
+ * Who is connected: what it said in SetupConnection (spec 3.6.1). Strings as they came.
+ */
+typedef struct sv2_mining_client_info {
+    /**
+     * The connection.
+     */
+    uint64_t connection;
+    /**
+     * What it needs: the flags of spec 5.3.1.
+     */
+    uint32_t flags;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+    /**
+     * Manufacturer or developer.
+     */
+    struct sv2_str vendor;
+    /**
+     * Hardware or software package.
+     */
+    struct sv2_str hardware_version;
+    /**
+     * Firmware.
+     */
+    struct sv2_str firmware;
+    /**
+     * The device's own name.
+     */
+    struct sv2_str device_id;
+} sv2_mining_client_info;
+
+/**
+ * OpenStandardMiningChannel or OpenExtendedMiningChannel (spec 5.3.2, 5.3.4).
+ */
+typedef struct sv2_open_channel {
+    /**
+     * The connection.
+     */
+    uint64_t connection;
+    /**
+     * The client's number for the request.
+     */
+    uint32_t request_id;
+    /**
+     * One of SV2_CHANNEL_STANDARD and SV2_CHANNEL_EXTENDED.
+     */
+    uint32_t kind;
+    /**
+     * Who is to be credited, at most 255 bytes as they came.
+     */
+    struct sv2_str user_identity;
+    /**
+     * What the client expects to do, in hashes per second. Not negative; finite.
+     */
+    float nominal_hash_rate;
+    /**
+     * The bytes of extranonce that an extended channel needs at least; 0 for a standard one.
+     */
+    uint16_t min_extranonce_size;
+    /**
+     * Zero.
+     */
+    uint16_t reserved;
+    /**
+     * The easiest target that the client accepts.
+     */
+    struct sv2_u256 max_target;
+} sv2_open_channel;
+
+/**
+ * A channel that is open.
+ */
+typedef struct sv2_channel_opened {
+    /**
+     * The connection.
+     */
+    uint64_t connection;
+    /**
+     * What it mines: the number of sv2_mining_server_set_payout.
+     */
+    uint64_t work_id;
+    /**
+     * The client's number for the request.
+     */
+    uint32_t request_id;
+    /**
+     * The channel.
+     */
+    uint32_t channel_id;
+    /**
+     * The group that it is in: the channels of the connection that mine the same work.
+     */
+    uint32_t group_channel_id;
+    /**
+     * One of SV2_CHANNEL_STANDARD and SV2_CHANNEL_EXTENDED.
+     */
+    uint32_t kind;
+    /**
+     * Who is to be credited.
+     */
+    struct sv2_str user_identity;
+    /**
+     * The first bytes of all its extranonces; the whole extranonce of a standard channel.
+     */
+    struct sv2_bytes extranonce_prefix;
+    /**
+     * How many bytes follow, for the miner to roll.
+     */
+    size_t extranonce_size;
+    /**
+     * Its first target.
+     */
+    struct sv2_u256 target;
+} sv2_channel_opened;
+
+/**
+ * A channel of which something else is known now.
+ */
+typedef struct sv2_channel_updated {
+    /**
+     * The connection.
+     */
+    uint64_t connection;
+    /**
+     * The channel.
+     */
+    uint32_t channel_id;
+    /**
+     * What the client last said, in hashes per second.
+     */
+    float nominal_hash_rate;
+    /**
+     * The easiest target that the client accepts.
+     */
+    struct sv2_u256 max_target;
+    /**
+     * The target from the next job on.
+     */
+    struct sv2_u256 target;
+} sv2_channel_updated;
+
+/**
+ * What a channel has done since it was opened.
+ */
+typedef struct sv2_channel_totals {
+    /**
+     * Accepted shares.
+     */
+    uint64_t accepted;
+    /**
+     * Rejected shares, for whatever reason.
+     */
+    uint64_t rejected;
+    /**
+     * The sum of the difficulties of the accepted shares, each by the target of its job.
+     */
+    double difficulty;
+    /**
+     * The hashes that it took on average to find the accepted shares.
+     */
+    double work;
+    /**
+     * The difficulty of the best accepted share, by its hash; 0 if there is none.
+     */
+    double best_difficulty;
+} sv2_channel_totals;
+
+/**
+ * A channel that is closed.
+ */
+typedef struct sv2_channel_closed {
+    /**
+     * The connection.
+     */
+    uint64_t connection;
+    /**
+     * What it mined: the number of sv2_mining_server_set_payout.
+     */
+    uint64_t work_id;
+    /**
+     * The channel. The connection does not use the number again.
+     */
+    uint32_t channel_id;
+    /**
+     * Who closed it: one of SV2_CHANNEL_CLOSED_BY_*.
+     */
+    uint32_t by;
+    /**
+     * Who was credited.
+     */
+    struct sv2_str user_identity;
+    /**
+     * What the client said about why, as it came; empty if another one has closed it.
+     */
+    struct sv2_str reason_code;
+    /**
+     * What came of it.
+     */
+    struct sv2_channel_totals totals;
+} sv2_channel_closed;
+
+/**
+ * A share that does not count.
+ */
+typedef struct sv2_rejected_share {
+    /**
+     * The connection.
+     */
+    uint64_t connection;
+    /**
+     * The channel that it says to be of. There may be none with this id.
+     */
+    uint32_t channel_id;
+    /**
+     * As the miner counts.
+     */
+    uint32_t sequence_number;
+    /**
+     * The job that it says to be of.
+     */
+    uint32_t job_id;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+    /**
+     * Why: what the miner was sent, one of the error codes of SubmitShares.Error (spec 5.3.14). It lives as long as the program.
+     */
+    struct sv2_str error_code;
+} sv2_rejected_share;
+
+/**
+ * SetCustomMiningJob (spec 5.3.18), and who sent it.
+ */
+typedef struct sv2_custom_job_request {
+    /**
+     * The connection.
+     */
+    uint64_t connection;
+    /**
+     * All that the client says, its request_id as well.
+     */
+    struct sv2_set_custom_mining_job message;
+} sv2_custom_job_request;
+
+/**
+ * A message of an extension that is for a channel.
+ */
+typedef struct sv2_extension_message {
+    /**
+     * The connection.
+     */
+    uint64_t connection;
+    /**
+     * The extension, without the channel_msg bit.
+     */
+    uint16_t extension_type;
+    /**
+     * The message within the extension.
+     */
+    uint8_t message_type;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[5];
+    /**
+     * The payload, which begins with the channel_id.
+     */
+    struct sv2_bytes payload;
+} sv2_extension_message;
+
+/**
+ * One field for every type of event.
+ */
+typedef union sv2_mining_server_event_as {
+    /**
+     * If type is SV2_MINING_SERVER_EVENT_BLOCK_FOUND.
+     */
+    struct sv2_found_block block_found;
+    /**
+     * If type is SV2_MINING_SERVER_EVENT_WRITABLE: the connection.
+     */
+    uint64_t writable;
+    /**
+     * If type is SV2_MINING_SERVER_EVENT_CLOSE.
+     */
+    struct sv2_close close;
+    /**
+     * If type is SV2_MINING_SERVER_EVENT_CONNECTED.
+     */
+    struct sv2_mining_client_info connected;
+    /**
+     * If type is SV2_MINING_SERVER_EVENT_OPEN_CHANNEL.
+     */
+    struct sv2_open_channel open_channel;
+    /**
+     * If type is SV2_MINING_SERVER_EVENT_CHANNEL_OPENED.
+     */
+    struct sv2_channel_opened channel_opened;
+    /**
+     * If type is SV2_MINING_SERVER_EVENT_CHANNEL_UPDATED.
+     */
+    struct sv2_channel_updated channel_updated;
+    /**
+     * If type is SV2_MINING_SERVER_EVENT_CHANNEL_CLOSED.
+     */
+    struct sv2_channel_closed channel_closed;
+    /**
+     * If type is SV2_MINING_SERVER_EVENT_SHARE_ACCEPTED.
+     */
+    struct sv2_accepted_share share_accepted;
+    /**
+     * If type is SV2_MINING_SERVER_EVENT_SHARE_REJECTED.
+     */
+    struct sv2_rejected_share share_rejected;
+    /**
+     * If type is SV2_MINING_SERVER_EVENT_SET_CUSTOM_MINING_JOB.
+     */
+    struct sv2_custom_job_request set_custom_mining_job;
+    /**
+     * If type is SV2_MINING_SERVER_EVENT_EXTENSION_MESSAGE.
+     */
+    struct sv2_extension_message extension_message;
+    /**
+     * Room for events of later versions.
+     */
+    uint64_t reserved[64];
+} sv2_mining_server_event_as;
+
+/**
+ * Something the host must do, or may want to know. What it points to lives until the server's next
+ * sv2_mining_server_next_event. Ignore types you do not know.
+ */
+typedef struct sv2_mining_server_event {
+    /**
+     * One of SV2_MINING_SERVER_EVENT_*.
+     */
+    uint32_t type;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+    /**
+     * What belongs to the type. Only that is written.
+     */
+    union sv2_mining_server_event_as as;
+} sv2_mining_server_event;
+
+/**
  * What a job is mined on: the contents of SetNewPrevHash (spec 5.3.17). See sv2_mining_tip_init.
  */
 typedef struct sv2_mining_tip {
@@ -2633,22 +3442,6 @@ typedef struct sv2_share_verdict {
  * What became of a hash.
  */
 typedef uint8_t sv2_insertion;
-
-/**
- * Where an object's log goes. With `write` NULL there is none.
- */
-typedef struct sv2_log {
-    /**
-     * Gets a level, SV2_LOG_*, and a line of `len` bytes, UTF-8, not NUL-terminated, without a line break; what comes from
-     * peers in it is escaped. It is called during functions of the object that take events out, from the thread of that call.
-     * It must call nothing of this object, and must not throw or jump out.
-     */
-    void (*write)(void *user_data, int level, const char *text, size_t len);
-    /**
-     * Handed to `write`. It must be usable from every thread the object is used from.
-     */
-    void *user_data;
-} sv2_log;
 
 /**
  * Where the node is, and how patient to be. A zero means the usual value, which is given with each member. Initialise with
@@ -2990,20 +3783,6 @@ typedef struct sv2_template_handle {
      */
     uint64_t node_handle;
 } sv2_template_handle;
-
-/**
- * Why a connection is to be closed.
- */
-typedef struct sv2_close {
-    /**
-     * The connection.
-     */
-    uint64_t connection;
-    /**
-     * A sentence without its full stop, NUL-terminated. What comes from the peer in it is escaped.
-     */
-    const char *reason;
-} sv2_close;
 
 /**
  * A client and the key whose templates it gets.
@@ -3543,20 +4322,6 @@ typedef struct sv2_template_provider_options {
      */
     struct sv2_log log;
 } sv2_template_provider_options;
-
-/**
- * Where somebody connected from, so that one address cannot take all places.
- */
-typedef struct sv2_address {
-    /**
-     * How many of `bytes` count: 4 for IPv4, 16 for IPv6.
-     */
-    uint8_t len;
-    /**
-     * The address in network byte order.
-     */
-    uint8_t bytes[16];
-} sv2_address;
 
 /**
  * What a template for the next height waits for: what SetNewPrevHash says (spec 7.3).
@@ -4656,6 +5421,449 @@ sv2_status sv2_payout_constraints(const struct sv2_payout *payout,
 SV2_API void sv2_payout_free(struct sv2_payout *payout);
 
 /**
+ * Makes a server without clients and work; free it with sv2_mining_server_free.
+ *
+ * Returns SV2_ERROR_ARGUMENT unless exactly one of `identity` and `plaintext` is set, if the extranonce would have more than 32
+ * bytes or no index, or if the pool's tag is not UTF-8 or too long for a scriptSig.
+ *
+ * # Safety
+ * `options` and what it points to are readable, its identity is NULL or live; `out` is writable.
+ */
+SV2_API
+sv2_status sv2_mining_server_new(const struct sv2_mining_server_options *options,
+                                 struct sv2_mining_server **out);
+
+/**
+ * Shows another identity to clients that connect from now on, for example one with a new certificate. A server without encryption
+ * stays without.
+ *
+ * # Safety
+ * `server` and `identity` are live.
+ */
+SV2_API
+sv2_status sv2_mining_server_set_identity(struct sv2_mining_server *server,
+                                          const struct sv2_identity *identity);
+
+/**
+ * Somebody connected; `connection` is the host's name for it, and must not be in use. `address` is where from; with NULL it counts
+ * for no address: if that is not known, as on a local socket, or for an address behind which the host trusts many to be, as a farm.
+ *
+ * When there is no place, it is made: the oldest connection that is not set up is closed, or else the oldest without a channel.
+ *
+ * Returns SV2_ERROR_TOO_MANY if all places are taken by clients with channels, or there are more from this address than the options
+ * allow: close the socket. Returns SV2_ERROR_ARGUMENT if the name is in use, or the address has another length.
+ *
+ * # Safety
+ * `server` is live, `address` is readable or NULL.
+ */
+SV2_API
+sv2_status sv2_mining_server_connect(struct sv2_mining_server *server,
+                                     uint64_t connection,
+                                     const struct sv2_address *address,
+                                     struct sv2_time now);
+
+/**
+ * Bytes came from a client. They are decrypted where they are, so they have no meaning afterwards; nothing keeps pointing to them.
+ *
+ * What is wrong with them leads to SV2_MINING_SERVER_EVENT_CLOSE, at once or after some time. Until that comes, hand in what the
+ * client sends: a block may be in it. Returns SV2_NOT_FOUND if there is no such connection any more.
+ *
+ * # Safety
+ * `server` is live, `data` is readable and writable for `len` bytes.
+ */
+SV2_API
+sv2_status sv2_mining_server_receive(struct sv2_mining_server *server,
+                                     uint64_t connection,
+                                     uint8_t *data,
+                                     size_t len,
+                                     struct sv2_time now);
+
+/**
+ * The socket is closed. Hand in all that was read from it before: a block may be in it. Also right, and without effect, after
+ * SV2_MINING_SERVER_EVENT_CLOSE.
+ *
+ * # Safety
+ * `server` is live or NULL.
+ */
+SV2_API
+void sv2_mining_server_disconnect(struct sv2_mining_server *server,
+                                  uint64_t connection);
+
+/**
+ * Bytes to write to a client, contiguous; empty if there are none. They are valid until the server's next call.
+ *
+ * # Safety
+ * `server` is live or NULL.
+ */
+SV2_API struct sv2_bytes sv2_mining_server_output(struct sv2_mining_server *server, uint64_t connection);
+
+/**
+ * The first `n` bytes of sv2_mining_server_output were written. If more are left, SV2_MINING_SERVER_EVENT_WRITABLE says so again.
+ *
+ * Returns SV2_ERROR_ARGUMENT if there were not so many, SV2_NOT_FOUND if there is no such connection any more.
+ *
+ * # Safety
+ * `server` is live.
+ */
+SV2_API
+sv2_status sv2_mining_server_sent(struct sv2_mining_server *server,
+                                  uint64_t connection,
+                                  size_t n,
+                                  struct sv2_time now);
+
+/**
+ * Closes a connection: what waits for it is sent before, and then SV2_MINING_SERVER_EVENT_CLOSE comes.
+ *
+ * Returns SV2_NOT_FOUND if there is no such connection any more.
+ *
+ * # Safety
+ * `server` is live.
+ */
+SV2_API sv2_status sv2_mining_server_close(struct sv2_mining_server *server, uint64_t connection, struct sv2_time now);
+
+/**
+ * It is `now`. Call it at sv2_mining_server_next_deadline; more often does no harm.
+ *
+ * # Safety
+ * `server` is live.
+ */
+SV2_API sv2_status sv2_mining_server_tick(struct sv2_mining_server *server, struct sv2_time now);
+
+/**
+ * When sv2_mining_server_tick must be called next, in monotonic milliseconds; UINT64_MAX if no time is set.
+ *
+ * # Safety
+ * `server` is live or NULL.
+ */
+SV2_API uint64_t sv2_mining_server_next_deadline(struct sv2_mining_server *server);
+
+/**
+ * What the host must do next, into `*event`, of which only what belongs to its type is written. Returns SV2_OK, or SV2_NO_EVENT
+ * when there is nothing. Lines of the log go to the sink of the options meanwhile.
+ *
+ * # Safety
+ * `server` is live, `event` is writable.
+ */
+SV2_API
+sv2_status sv2_mining_server_next_event(struct sv2_mining_server *server,
+                                        struct sv2_mining_server_event *event);
+
+/**
+ * The next block that was found, alone, into `*block`: what SV2_MINING_SERVER_EVENT_BLOCK_FOUND would give, which then does not come
+ * any more. Also after an error inside of the server, when all its other functions return SV2_ERROR_INTERNAL. What it points to
+ * lives until the next call of this function. Returns SV2_NO_EVENT if there is none.
+ *
+ * # Safety
+ * `server` is live, `block` is writable.
+ */
+SV2_API
+sv2_status sv2_mining_server_next_block(struct sv2_mining_server *server,
+                                        struct sv2_found_block *block);
+
+/**
+ * How many clients are connected, those not set up yet included. 0 if `server` is NULL or unusable.
+ *
+ * # Safety
+ * `server` is live or NULL.
+ */
+SV2_API size_t sv2_mining_server_clients(struct sv2_mining_server *server);
+
+/**
+ * How many channels are open. 0 if `server` is NULL or unusable.
+ *
+ * # Safety
+ * `server` is live or NULL.
+ */
+SV2_API size_t sv2_mining_server_channels(struct sv2_mining_server *server);
+
+/**
+ * What went wrong in the last call that failed: a sentence, never NULL, valid until the next call that fails.
+ *
+ * # Safety
+ * `server` is live or NULL.
+ */
+SV2_API const char *sv2_mining_server_error(struct sv2_mining_server *server);
+
+/**
+ * Frees a server. NULL is allowed.
+ *
+ * # Safety
+ * `server` is live or NULL, and is not used afterwards.
+ */
+SV2_API void sv2_mining_server_free(struct sv2_mining_server *server);
+
+/**
+ * Accepts the job of a SV2_MINING_SERVER_EVENT_SET_CUSTOM_MINING_JOB: the pool will pay for it. The client is told its job_id, which
+ * `*job_id` becomes; one that is the same as another of the channel is that one.
+ *
+ * Returns SV2_NOT_FOUND if no such request waits for an answer; SV2_STALE if the tip has changed meanwhile, or there are too many,
+ * and SV2_ERROR_ARGUMENT if it cannot be mined, of both of which the client was told.
+ *
+ * # Safety
+ * `server` is live, `job_id` is writable or NULL.
+ */
+SV2_API
+sv2_status sv2_mining_server_accept_custom_job(struct sv2_mining_server *server,
+                                               uint64_t connection,
+                                               uint32_t request_id,
+                                               struct sv2_time now,
+                                               uint32_t *job_id);
+
+/**
+ * Refuses the job of a SV2_MINING_SERVER_EVENT_SET_CUSTOM_MINING_JOB with an error code of spec 5.3.20, such as
+ * "invalid-mining-job-token".
+ *
+ * Returns SV2_NOT_FOUND if no such request waits for an answer, SV2_ERROR_ARGUMENT if the code is not UTF-8 or has more than 255
+ * bytes.
+ *
+ * # Safety
+ * `server` is live, `error_code` is readable.
+ */
+SV2_API
+sv2_status sv2_mining_server_refuse_custom_job(struct sv2_mining_server *server,
+                                               uint64_t connection,
+                                               uint32_t request_id,
+                                               struct sv2_str error_code,
+                                               struct sv2_time now);
+
+/**
+ * Opens the channel of a SV2_MINING_SERVER_EVENT_OPEN_CHANNEL, to mine this work. The client is told, and sent the job to work on, or
+ * will be with the first one; SV2_MINING_SERVER_EVENT_CHANNEL_OPENED says what it has got. `*channel_id` becomes its number.
+ *
+ * With `target` the channel keeps that until sv2_mining_server_set_target; with NULL it has the target of the hash rate that it says to
+ * have, and then of the work that comes in. In either case none easier than the client accepts.
+ *
+ * Returns SV2_NOT_FOUND if no such request waits for an answer, or there is no such work, and then it still waits;
+ * SV2_ERROR_ARGUMENT if there is no extranonce for it, which the client was told.
+ *
+ * # Safety
+ * `server` is live, `target` is readable or NULL, `channel_id` is writable or NULL.
+ */
+SV2_API
+sv2_status sv2_mining_server_accept_channel(struct sv2_mining_server *server,
+                                            uint64_t connection,
+                                            uint32_t request_id,
+                                            uint64_t work_id,
+                                            const struct sv2_u256 *target,
+                                            struct sv2_time now,
+                                            uint32_t *channel_id);
+
+/**
+ * Refuses the channel of a SV2_MINING_SERVER_EVENT_OPEN_CHANNEL with an error code of spec 5.3.6, such as "unknown-user".
+ *
+ * Returns SV2_NOT_FOUND if no such request waits for an answer, SV2_ERROR_ARGUMENT if the code is not UTF-8 or has more than 255
+ * bytes.
+ *
+ * # Safety
+ * `server` is live, `error_code` is readable.
+ */
+SV2_API
+sv2_status sv2_mining_server_refuse_channel(struct sv2_mining_server *server,
+                                            uint64_t connection,
+                                            uint32_t request_id,
+                                            struct sv2_str error_code,
+                                            struct sv2_time now);
+
+/**
+ * Gives a channel another target: it is sent SetTarget, and a job with it if the change is large. From now on the host decides the
+ * channel's target, whatever work comes in; it is made no easier than the client accepts.
+ *
+ * Returns SV2_NOT_FOUND if there is no such channel.
+ *
+ * # Safety
+ * `server` is live, `target` is readable.
+ */
+SV2_API
+sv2_status sv2_mining_server_set_target(struct sv2_mining_server *server,
+                                        uint64_t connection,
+                                        uint32_t channel_id,
+                                        const struct sv2_u256 *target,
+                                        struct sv2_time now);
+
+/**
+ * Gives a channel another extranonce_prefix, for the jobs from the next one on (spec 5.3.10).
+ *
+ * Returns SV2_NOT_FOUND if there is no such channel, SV2_ERROR_ARGUMENT if there is no other prefix.
+ *
+ * # Safety
+ * `server` is live.
+ */
+SV2_API
+sv2_status sv2_mining_server_renew_extranonce_prefix(struct sv2_mining_server *server,
+                                                     uint64_t connection,
+                                                     uint32_t channel_id,
+                                                     struct sv2_time now);
+
+/**
+ * Closes a channel, and says so to the client with this reason_code (spec 5.3.9).
+ *
+ * Returns SV2_NOT_FOUND if there is no such channel, SV2_ERROR_ARGUMENT if the code is not UTF-8 or has more than 255 bytes.
+ *
+ * # Safety
+ * `server` is live, `reason_code` is readable.
+ */
+SV2_API
+sv2_status sv2_mining_server_close_channel(struct sv2_mining_server *server,
+                                           uint64_t connection,
+                                           uint32_t channel_id,
+                                           struct sv2_str reason_code,
+                                           struct sv2_time now);
+
+/**
+ * Tells all clients to connect elsewhere (spec 3.6.5), and closes their connections after flush_timeout_ms: what they find until
+ * then counts. An empty host, or port 0, is the present one.
+ *
+ * Returns SV2_ERROR_ARGUMENT if the host's name is not UTF-8 or has more than 255 bytes.
+ *
+ * # Safety
+ * `server` is live, `new_host` is readable.
+ */
+SV2_API
+sv2_status sv2_mining_server_reconnect(struct sv2_mining_server *server,
+                                       struct sv2_str new_host,
+                                       uint16_t new_port,
+                                       struct sv2_time now);
+
+/**
+ * Sends a client a message of an extension for one of its channels: `payload` begins with the channel_id. For a proxy, which passes on
+ * what came from above.
+ *
+ * Returns SV2_NOT_FOUND if there is no such connection, SV2_ERROR_ARGUMENT if the payload is too long.
+ *
+ * # Safety
+ * `server` is live, `payload` is readable.
+ */
+SV2_API
+sv2_status sv2_mining_server_send_extension_message(struct sv2_mining_server *server,
+                                                    uint64_t connection,
+                                                    uint16_t extension_type,
+                                                    uint8_t message_type,
+                                                    struct sv2_bytes payload);
+
+/**
+ * Names an upstream channel, whose work channels are to mine; or says that the work of one that has this name comes from another
+ * server or another channel from now on. Then all its channels get other prefixes with SetExtranoncePrefix, and wait for the jobs
+ * that follow; shares of the jobs that they have count until the tip changes.
+ *
+ * The extranonces are `extranonce_prefix` and `extranonce_size` bytes more. Of these `rollable_len` are left to the miner of an
+ * extended channel; what is before them tells the channels apart: up to 4 bytes, behind zeros. If that is nothing, there can be one
+ * channel only, which has what the server upstream gave.
+ *
+ * Returns SV2_NOT_FOUND if it is the name of a payout; SV2_ERROR_ARGUMENT if channels have another `rollable_len`, if there are fewer
+ * bytes than that, or not enough to tell the channels apart.
+ *
+ * # Safety
+ * `server` is live, `extranonce_prefix` is readable.
+ */
+SV2_API
+sv2_status sv2_mining_server_set_upstream(struct sv2_mining_server *server,
+                                          uint64_t work_id,
+                                          struct sv2_bytes extranonce_prefix,
+                                          size_t extranonce_size,
+                                          size_t rollable_len,
+                                          struct sv2_time now);
+
+/**
+ * The upstream channel has another prefix from its next job on (spec 5.3.10), and so have the channels that mine its work.
+ *
+ * Returns SV2_NOT_FOUND if there is no upstream channel of this name, SV2_ERROR_ARGUMENT if the prefix is too long.
+ *
+ * # Safety
+ * `server` is live, `extranonce_prefix` is readable.
+ */
+SV2_API
+sv2_status sv2_mining_server_set_upstream_prefix(struct sv2_mining_server *server,
+                                                 uint64_t work_id,
+                                                 struct sv2_bytes extranonce_prefix,
+                                                 struct sv2_time now);
+
+/**
+ * A job came from above. Without min_ntime it waits for its tip; otherwise it is worked on from now on. It is sent at once. What it
+ * points to is copied. The `source_id` of shares that are found on it is its job_id.
+ *
+ * Returns SV2_NOT_FOUND if there is no upstream channel of this name, SV2_ERROR_ARGUMENT if nobody could mine a block with it,
+ * SV2_ERROR_STATE if it waits for no tip and there is none.
+ *
+ * # Safety
+ * `server` is live, `job` and what it points to are readable.
+ */
+SV2_API
+sv2_status sv2_mining_server_new_upstream_job(struct sv2_mining_server *server,
+                                              uint64_t work_id,
+                                              const struct sv2_new_extended_mining_job *job,
+                                              struct sv2_time now);
+
+/**
+ * There is a new tip above (spec 5.3.17): all work on the job that waited for it.
+ *
+ * Returns SV2_NOT_FOUND if there is no upstream channel of this name, or the job did not come before; SV2_ERROR_ARGUMENT if nBits stand
+ * for no target.
+ *
+ * # Safety
+ * `server` is live, `tip` is readable.
+ */
+SV2_API
+sv2_status sv2_mining_server_set_upstream_prev_hash(struct sv2_mining_server *server,
+                                                    uint64_t work_id,
+                                                    const struct sv2_set_new_prev_hash *tip,
+                                                    struct sv2_time now);
+
+/**
+ * Names a payout of the templates, or changes it: then its channels get a job that pays by it at once. `miner_tag` is the second
+ * name in the coinbase, after the pool's. The payout may be freed afterwards. It costs nothing as long as no channel mines it.
+ *
+ * Returns SV2_ERROR_ARGUMENT if the tags are not UTF-8 or too long for a scriptSig, SV2_NOT_FOUND if it is the name of an upstream
+ * channel.
+ *
+ * # Safety
+ * `server` and `payout` are live, `miner_tag` is readable.
+ */
+SV2_API
+sv2_status sv2_mining_server_set_payout(struct sv2_mining_server *server,
+                                        uint64_t work_id,
+                                        const struct sv2_payout *payout,
+                                        struct sv2_str miner_tag,
+                                        struct sv2_time now);
+
+/**
+ * Forgets a payout, or an upstream channel.
+ *
+ * Returns SV2_NOT_FOUND if there is none of this name, SV2_ERROR_STATE if channels mine it.
+ *
+ * # Safety
+ * `server` is live.
+ */
+SV2_API sv2_status sv2_mining_server_remove_work(struct sv2_mining_server *server, uint64_t work_id);
+
+/**
+ * A template came, as sv2_template_client_template shows it: what waits for its tip becomes future jobs, which are sent at once; any
+ * other is worked on from now on. What it points to is copied.
+ *
+ * Returns SV2_ERROR_ARGUMENT if no coinbase can be made of it, SV2_ERROR_STATE if it waits for no tip and there is none.
+ *
+ * # Safety
+ * `server` is live, `template_` and what it points to are readable.
+ */
+SV2_API
+sv2_status sv2_mining_server_new_template(struct sv2_mining_server *server,
+                                          const struct sv2_new_template *template_,
+                                          struct sv2_time now);
+
+/**
+ * There is a new tip (spec 7.3): all work on the template that waited for it. If there is none with this id, all jobs are stale, and
+ * the next template is for this tip.
+ *
+ * Returns SV2_ERROR_ARGUMENT if nBits stand for no target.
+ *
+ * # Safety
+ * `server` is live, `tip` is readable.
+ */
+SV2_API
+sv2_status sv2_mining_server_set_new_prev_hash(struct sv2_mining_server *server,
+                                               const struct sv2_set_new_prev_hash_template *tip,
+                                               struct sv2_time now);
+
+/**
  * Fills a tip. `target` is that of the template provider's SetNewPrevHash (spec 7.3), which may be stricter than `nbits`; where
  * it is NULL, as in the mining protocol, or easier, that of `nbits` counts.
  *
@@ -5728,6 +6936,10 @@ SV2_API uint32_t sv2_abi_version(void);
 /** For sv2_template: set all that is known. */
 #define SV2_TEMPLATE_INIT \
     {sizeof(sv2_template), 0, 0, 0, 0, SV2_U256_INIT, 0, 0, {0, 0}, SV2_U256_INIT, 0, 0, 0, 0, 0, {NULL, 0}, {NULL, 0}, {NULL, 0}}
+/** For sv2_mining_server_options: set identity. */
+#define SV2_MINING_SERVER_OPTIONS_INIT \
+    {sizeof(sv2_mining_server_options), NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0, 0, 0, 0, 0, 0, 0}, {NULL, 0}, {NULL, 0}, \
+     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, SV2_LIMITS_INIT, SV2_RANDOM_INIT, SV2_LOG_INIT}
 /** For sv2_node_options: set socket_path. */
 #define SV2_NODE_OPTIONS_INIT {sizeof(sv2_node_options), {NULL, 0}, 0, 0, 0, SV2_LOG_INIT}
 

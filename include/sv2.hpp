@@ -1342,4 +1342,6 @@ private:
 
 }  // namespace sv2
 
+#include "sv2_mining.hpp"
+
 #endif  // SV2_HPP

@@ -31,5 +31,9 @@
 /** For sv2_template: set all that is known. */
 #define SV2_TEMPLATE_INIT \
     {sizeof(sv2_template), 0, 0, 0, 0, SV2_U256_INIT, 0, 0, {0, 0}, SV2_U256_INIT, 0, 0, 0, 0, 0, {NULL, 0}, {NULL, 0}, {NULL, 0}}
+/** For sv2_mining_server_options: set identity. */
+#define SV2_MINING_SERVER_OPTIONS_INIT \
+    {sizeof(sv2_mining_server_options), NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0, 0, 0, 0, 0, 0, 0}, {NULL, 0}, {NULL, 0}, \
+     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, SV2_LIMITS_INIT, SV2_RANDOM_INIT, SV2_LOG_INIT}
 /** For sv2_node_options: set socket_path. */
 #define SV2_NODE_OPTIONS_INIT {sizeof(sv2_node_options), {NULL, 0}, 0, 0, 0, SV2_LOG_INIT}

@@ -25,6 +25,7 @@ const _: () = {
     const fn may_be_shared<T: Send + Sync>() {}
     may_move::<sv2_connection>();
     may_move::<sv2_decoder>();
+    may_move::<sv2_mining_server>();
     may_move::<sv2_template_client>();
     may_move::<sv2_template_provider>();
     #[cfg(feature = "node-ipc")]

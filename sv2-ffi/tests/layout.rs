@@ -97,11 +97,27 @@ fn structs_are_laid_out_as_c_sees_them() {
         sv2_tlv_kind { extension_type field_type reserved max_len }
         sv2_job_source { kind job_id template_id mining_job_token }
         sv2_payout_output { script_pubkey parts }
+        sv2_log { write user_data }
+        sv2_mining_server_options { struct_size identity plaintext no_vardiff fixed_version strict_ntime work_selection no_worker_identity forward_extensions count_loopback no_server_id reserved pool_tag server_id index_len rollable_len shares_per_minute min_hash_rate version_mask batch_shares batch_ms past_jobs max_shares_per_job max_future_templates max_clients max_handshakes max_clients_per_address max_handshakes_per_address max_connections_per_minute max_channels max_pending_requests max_custom_jobs max_messages_per_second message_burst setup_timeout_ms channel_timeout_ms flush_timeout_ms stall_timeout_ms limits random log }
+        sv2_address { len bytes }
+        sv2_accepted_share { connection work_id source_id difficulty channel_id sequence_number job_id source version ntime nonce is_block reserved hash extranonce extranonce_prefix_len worker_identity mining_job_token }
+        sv2_found_block { share header has_solution reserved coinbase_tx solution }
+        sv2_close { connection reason }
+        sv2_mining_client_info { connection flags reserved vendor hardware_version firmware device_id }
+        sv2_open_channel { connection request_id kind user_identity nominal_hash_rate min_extranonce_size reserved max_target }
+        sv2_channel_opened { connection work_id request_id channel_id group_channel_id kind user_identity extranonce_prefix extranonce_size target }
+        sv2_channel_updated { connection channel_id nominal_hash_rate max_target target }
+        sv2_channel_totals { accepted rejected difficulty work best_difficulty }
+        sv2_channel_closed { connection work_id channel_id by user_identity reason_code totals }
+        sv2_rejected_share { connection channel_id sequence_number job_id reserved error_code }
+        sv2_custom_job_request { connection message }
+        sv2_extension_message { connection extension_type message_type reserved payload }
+        sv2_mining_server_event_as { block_found writable close connected open_channel channel_opened channel_updated channel_closed share_accepted share_rejected set_custom_mining_job extension_message reserved }
+        sv2_mining_server_event { r#type reserved r#as }
         sv2_mining_tip { prev_hash block_target received_at nbits min_ntime }
         sv2_share_work { job tip target merkle_root extranonce_prefix extranonce_size version_mask ntime_rule }
         sv2_share { nonce ntime version extranonce }
         sv2_share_verdict { hash error is_block }
-        sv2_log { write user_data }
         sv2_node_options { struct_size socket_path fee_threshold_sat update_interval_ms call_timeout_ms log }
         sv2_node_state { state version is_test_chain reserved reason }
         sv2_constraint_key { reserved_weight sigops reserved }
@@ -114,7 +130,6 @@ fn structs_are_laid_out_as_c_sees_them() {
         sv2_node_event { r#type reserved r#as }
         sv2_solution { connection template_id node_handle header block_hash meets_target coinbase_tx }
         sv2_template_handle { template_id node_handle }
-        sv2_close { connection reason }
         sv2_client_ready { connection key }
         sv2_solution_refused { connection template_id refusal block_hash }
         sv2_block_accepted { connection template_id block_hash }
@@ -129,7 +144,6 @@ fn structs_are_laid_out_as_c_sees_them() {
         sv2_template_client_event_as { new_template new_tip template_expired transaction_data transaction_data_error solution_lost close reserved }
         sv2_template_client_event { r#type reserved r#as }
         sv2_template_provider_options { struct_size identity plaintext reserved fee_threshold_sat update_interval_ms template_lifetime_ms max_clients max_handshakes max_clients_per_address max_handshakes_per_address max_connections_per_minute max_requests_per_second request_burst count_loopback reserved_limits max_keys max_new_keys_per_minute max_new_keys_per_minute_per_address key_linger_ms max_constraints_per_tip max_pending_requests transactions_timeout_ms transaction_cache_len setup_timeout_ms constraints_timeout_ms flush_timeout_ms stall_timeout_ms limits random log }
-        sv2_address { len bytes }
         sv2_new_prev_hash { prev_hash header_timestamp nbits has_target reserved target }
     };
     for (ours, c) in layout.lines().zip(include_str!("../../tests/abi/layout.txt").lines()) {

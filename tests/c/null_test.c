@@ -18,6 +18,7 @@ static void freeing_nothing_is_allowed(void) {
     sv2_identity_free(NULL);
     sv2_job_factory_free(NULL);
     sv2_payout_free(NULL);
+    sv2_mining_server_free(NULL);
     sv2_template_client_free(NULL);
     sv2_template_provider_free(NULL);
     sv2_wipe(NULL, 7);
@@ -535,6 +536,104 @@ static void functions_of_template_clients(void) {
     sv2_template_client_free(client);
 }
 
+static void functions_of_mining_servers(void) {
+    sv2_mining_server_options options = SV2_MINING_SERVER_OPTIONS_INIT;
+    static const sv2_str no_text = {NULL, 0}, no_utf8 = {"\xff", 1};
+    const sv2_payout_output output = {{NULL, 0}, 1}; /* to the empty script */
+    sv2_payout* payout;
+    sv2_new_template new_template;
+    sv2_set_new_prev_hash_template tip;
+    sv2_new_extended_mining_job job;
+    sv2_set_new_prev_hash upstream_tip;
+    sv2_u256 target = SV2_U256_INIT;
+    sv2_mining_server_event event;
+    sv2_found_block block;
+    sv2_mining_server* server;
+    uint8_t bytes[1] = {0};
+    uint32_t id;
+
+    memset(&new_template, 0, sizeof new_template);
+    memset(&tip, 0, sizeof tip);
+    memset(&job, 0, sizeof job);
+    memset(&upstream_tip, 0, sizeof upstream_tip);
+    upstream_tip.nbits = 0x207fffff;
+    RETURNS(SV2_OK, sv2_payout_new(&output, 1, &payout));
+
+    RETURNS(SV2_ERROR_NULL, sv2_mining_server_new(NULL, &server));
+    RETURNS(SV2_ERROR_NULL, sv2_mining_server_new(&options, NULL));
+    LEAVES_ALONE(server, SV2_ERROR_ARGUMENT, sv2_mining_server_new(&options, &server)); /* no identity */
+    RETURNS(SV2_ERROR_NULL, sv2_mining_server_set_identity(NULL, NULL));
+    RETURNS(SV2_ERROR_NULL, sv2_mining_server_connect(NULL, 1, NULL, at_start));
+    RETURNS(SV2_ERROR_NULL, sv2_mining_server_receive(NULL, 1, bytes, 1, at_start));
+    sv2_mining_server_disconnect(NULL, 1);
+    CHECK(sv2_mining_server_output(NULL, 1).data == NULL && sv2_mining_server_output(NULL, 1).len == 0);
+    RETURNS(SV2_ERROR_NULL, sv2_mining_server_sent(NULL, 1, 0, at_start));
+    RETURNS(SV2_ERROR_NULL, sv2_mining_server_close(NULL, 1, at_start));
+    RETURNS(SV2_ERROR_NULL, sv2_mining_server_set_payout(NULL, 1, payout, no_text, at_start));
+    RETURNS(SV2_ERROR_NULL, sv2_mining_server_remove_work(NULL, 1));
+    RETURNS(SV2_ERROR_NULL, sv2_mining_server_new_template(NULL, &new_template, at_start));
+    RETURNS(SV2_ERROR_NULL, sv2_mining_server_set_new_prev_hash(NULL, &tip, at_start));
+    RETURNS(SV2_ERROR_NULL, sv2_mining_server_set_upstream(NULL, 1, no_bytes, 8, 4, at_start));
+    RETURNS(SV2_ERROR_NULL, sv2_mining_server_set_upstream_prefix(NULL, 1, no_bytes, at_start));
+    RETURNS(SV2_ERROR_NULL, sv2_mining_server_new_upstream_job(NULL, 1, &job, at_start));
+    RETURNS(SV2_ERROR_NULL, sv2_mining_server_set_upstream_prev_hash(NULL, 1, &upstream_tip, at_start));
+    RETURNS(SV2_ERROR_NULL, sv2_mining_server_accept_channel(NULL, 1, 1, 1, NULL, at_start, &id));
+    RETURNS(SV2_ERROR_NULL, sv2_mining_server_refuse_channel(NULL, 1, 1, no_text, at_start));
+    RETURNS(SV2_ERROR_NULL, sv2_mining_server_set_target(NULL, 1, 1, &target, at_start));
+    RETURNS(SV2_ERROR_NULL, sv2_mining_server_renew_extranonce_prefix(NULL, 1, 1, at_start));
+    RETURNS(SV2_ERROR_NULL, sv2_mining_server_close_channel(NULL, 1, 1, no_text, at_start));
+    RETURNS(SV2_ERROR_NULL, sv2_mining_server_accept_custom_job(NULL, 1, 1, at_start, &id));
+    RETURNS(SV2_ERROR_NULL, sv2_mining_server_refuse_custom_job(NULL, 1, 1, no_text, at_start));
+    RETURNS(SV2_ERROR_NULL, sv2_mining_server_reconnect(NULL, no_text, 0, at_start));
+    RETURNS(SV2_ERROR_NULL, sv2_mining_server_send_extension_message(NULL, 1, 9, 9, no_bytes));
+    RETURNS(SV2_ERROR_NULL, sv2_mining_server_tick(NULL, at_start));
+    CHECK(sv2_mining_server_next_deadline(NULL) == UINT64_MAX);
+    RETURNS(SV2_ERROR_NULL, sv2_mining_server_next_event(NULL, &event));
+    RETURNS(SV2_ERROR_NULL, sv2_mining_server_next_block(NULL, &block));
+    CHECK(sv2_mining_server_clients(NULL) == 0 && sv2_mining_server_channels(NULL) == 0);
+    CHECK(strcmp(sv2_mining_server_error(NULL), "") == 0);
+
+    options.plaintext = 1;
+    RETURNS(SV2_OK, sv2_mining_server_new(&options, &server));
+    RETURNS(SV2_ERROR_NULL, sv2_mining_server_set_identity(server, NULL));
+    RETURNS(SV2_ERROR_NULL, sv2_mining_server_set_payout(server, 1, NULL, no_text, at_start));
+    RETURNS(SV2_ERROR_ARGUMENT, sv2_mining_server_set_payout(server, 1, payout, no_utf8, at_start));
+    RETURNS(SV2_OK, sv2_mining_server_set_payout(server, 1, payout, no_text, at_start));
+    RETURNS(SV2_OK, sv2_mining_server_remove_work(server, 1));
+    RETURNS(SV2_NOT_FOUND, sv2_mining_server_remove_work(server, 1));
+    RETURNS(SV2_ERROR_NULL, sv2_mining_server_new_template(server, NULL, at_start));
+    RETURNS(SV2_ERROR_STATE, sv2_mining_server_new_template(server, &new_template, at_start)); /* there is no tip */
+    RETURNS(SV2_ERROR_NULL, sv2_mining_server_set_new_prev_hash(server, NULL, at_start));
+    RETURNS(SV2_ERROR_ARGUMENT, sv2_mining_server_set_new_prev_hash(server, &tip, at_start)); /* nBits of 0 */
+    RETURNS(SV2_ERROR_ARGUMENT, sv2_mining_server_set_upstream(server, 1, no_bytes, 4, 8, at_start)); /* 8 of 4 bytes */
+    RETURNS(SV2_NOT_FOUND, sv2_mining_server_set_upstream_prefix(server, 1, no_bytes, at_start));
+    RETURNS(SV2_ERROR_NULL, sv2_mining_server_new_upstream_job(server, 1, NULL, at_start));
+    RETURNS(SV2_NOT_FOUND, sv2_mining_server_new_upstream_job(server, 1, &job, at_start));
+    RETURNS(SV2_ERROR_NULL, sv2_mining_server_set_upstream_prev_hash(server, 1, NULL, at_start));
+    RETURNS(SV2_NOT_FOUND, sv2_mining_server_set_upstream_prev_hash(server, 1, &upstream_tip, at_start));
+    LEAVES_ALONE(id, SV2_NOT_FOUND, sv2_mining_server_accept_channel(server, 1, 1, 1, NULL, at_start, &id));
+    RETURNS(SV2_ERROR_ARGUMENT, sv2_mining_server_refuse_channel(server, 1, 1, no_utf8, at_start));
+    RETURNS(SV2_ERROR_NULL, sv2_mining_server_set_target(server, 1, 1, NULL, at_start));
+    RETURNS(SV2_NOT_FOUND, sv2_mining_server_set_target(server, 1, 1, &target, at_start));
+    RETURNS(SV2_NOT_FOUND, sv2_mining_server_renew_extranonce_prefix(server, 1, 1, at_start));
+    RETURNS(SV2_NOT_FOUND, sv2_mining_server_close_channel(server, 1, 1, no_text, at_start));
+    LEAVES_ALONE(id, SV2_NOT_FOUND, sv2_mining_server_accept_custom_job(server, 1, 1, at_start, &id));
+    RETURNS(SV2_NOT_FOUND, sv2_mining_server_refuse_custom_job(server, 1, 1, no_text, at_start));
+    RETURNS(SV2_NOT_FOUND, sv2_mining_server_send_extension_message(server, 1, 9, 9, no_bytes));
+    RETURNS(SV2_ERROR_NULL, sv2_mining_server_next_event(server, NULL));
+    LEAVES_ALONE(event, SV2_NO_EVENT, sv2_mining_server_next_event(server, &event));
+    RETURNS(SV2_ERROR_NULL, sv2_mining_server_next_block(server, NULL));
+    LEAVES_ALONE(block, SV2_NO_EVENT, sv2_mining_server_next_block(server, &block));
+    RETURNS(SV2_NOT_FOUND, sv2_mining_server_receive(server, 1, NULL, 0, at_start));
+    RETURNS(SV2_NOT_FOUND, sv2_mining_server_close(server, 1, at_start));
+    RETURNS(SV2_OK, sv2_mining_server_connect(server, 1, NULL, at_start));
+    RETURNS(SV2_OK, sv2_mining_server_receive(server, 1, NULL, 0, at_start));
+    CHECK(sv2_mining_server_output(server, 1).len == 0 && sv2_mining_server_clients(server) == 1);
+    RETURNS(SV2_OK, sv2_mining_server_reconnect(server, no_text, 0, at_start));
+    sv2_mining_server_free(server);
+    sv2_payout_free(payout);
+}
+
 int main(void) {
     RUN(freeing_nothing_is_allowed);
     RUN(functions_of_frames_and_messages);
@@ -545,6 +644,7 @@ int main(void) {
     RUN(functions_of_jobs_and_shares);
     RUN(functions_of_template_providers);
     RUN(functions_of_template_clients);
+    RUN(functions_of_mining_servers);
 #ifdef SV2_WITH_NODE_IPC
     RUN(functions_of_the_node);
 #endif

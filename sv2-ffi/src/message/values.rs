@@ -141,7 +141,7 @@ impl From<Option<u32>> for sv2_option_u32 {
 impl sv2_u256_list {
     /// A U256 is 32 bytes without alignment, on the wire as in C: the list is its own array.
     #[inline]
-    pub(super) fn borrow(list: List<'_, U256>) -> Self {
+    pub(crate) fn borrow(list: List<'_, U256>) -> Self {
         match list {
             List::Wire { bytes, count } => Self { items: bytes.as_ptr().cast(), count },
             List::Items(items) => Self { items: items.as_ptr().cast(), count: items.len() },

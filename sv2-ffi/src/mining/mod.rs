@@ -2,8 +2,22 @@
 
 mod job;
 mod payout;
+mod server;
+mod server_custom;
+mod server_event;
+mod server_host;
+mod server_options;
+mod server_upstream;
+mod server_work;
 mod share;
 
 pub use job::*;
 pub use payout::*;
+pub use server::*;
+pub use server_custom::*;
+pub use server_event::*;
+pub use server_host::*;
+pub use server_options::*;
+pub use server_upstream::*;
+pub use server_work::*;
 pub use share::*;

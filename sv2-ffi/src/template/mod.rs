@@ -15,3 +15,5 @@ pub use client_work::*;
 pub use event::*;
 pub use provider::*;
 pub use values::*;
+
+pub(crate) use values::BadArgument;

@@ -49,10 +49,10 @@ pub struct sv2_address {
 }
 
 /// An argument that cannot be used.
-pub(super) struct BadArgument {
-    pub(super) status: sv2_status,
+pub(crate) struct BadArgument {
+    pub(crate) status: sv2_status,
     /// What is wrong with it, in a sentence.
-    pub(super) text: &'static str,
+    pub(crate) text: &'static str,
 }
 
 impl BadArgument {
@@ -84,7 +84,7 @@ pub(super) unsafe fn transactions<'a>(list: &sv2_bytes_list) -> Result<Vec<&'a [
 }
 
 impl sv2_address {
-    pub(super) fn read(&self) -> Result<IpAddr, BadArgument> {
+    pub(crate) fn read(&self) -> Result<IpAddr, BadArgument> {
         match (self.len, self.bytes) {
             (4, [a, b, c, d, ..]) => Ok(IpAddr::from([a, b, c, d])),
             (16, bytes) => Ok(IpAddr::from(bytes)),
