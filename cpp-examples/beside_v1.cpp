@@ -14,6 +14,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <exception>
 #include <map>
 #include <stdexcept>
@@ -33,6 +34,18 @@ volatile std::sig_atomic_t is_over = 0;
 
 void check(sv2::Status status, const char* what) {
     if (status.is_error()) throw std::runtime_error(std::string{what} + ": " + status.message());
+}
+
+// Such as 2026-11-20T19:35:05.123456Z.
+std::string utc_time() {
+    timespec now{};
+    ::clock_gettime(CLOCK_REALTIME, &now);
+    std::tm utc{};
+    ::gmtime_r(&now.tv_sec, &utc);
+    char text[40];
+    const std::size_t len = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
+    std::snprintf(text + len, sizeof text - len, ".%06ldZ", now.tv_nsec / 1000);
+    return text;
 }
 
 // ------------------------------------------------------------------------------------------------------- what V1 would say
@@ -248,6 +261,8 @@ private:
         count(jobs_, message);
         tip_ = tip;
         has_tip_ = true;
+        std::printf("%s new tip %s\n", utc_time().c_str(), sv2::to_string(tip.prev_hash).c_str());
+        std::fflush(stdout);
         auto job = future_.extract(tip.job_id);
         future_.clear();
         active_ = {};

@@ -97,9 +97,13 @@ public:
         if (client == clients_.end()) return;
         log_of_peers(Level::info, options_.client + " " + std::to_string(id) + " closed: " + std::string{reason});
         asio::error_code ignored;
-        // What it has not read for so long it need not read now: the system forgets it as well.
-        if (client->second.waiting_to_write) client->second.socket.set_option(tcp::socket::linger{true, 0}, ignored);
-        else client->second.socket.shutdown(tcp::socket::shutdown_both, ignored);
+        if (client->second.waiting_to_write) {
+            // What it has not read until now it need not read later: the system forgets it as well.
+            client->second.socket.set_option(tcp::socket::linger{true, 0}, ignored);
+        } else {
+            client->second.socket.shutdown(tcp::socket::shutdown_both, ignored);
+        }
+        client->second.socket.close(ignored);  // Asio's destructor would let it linger
         clients_.erase(client);
     }
 

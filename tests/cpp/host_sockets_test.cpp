@@ -45,20 +45,37 @@ struct Server {
     std::vector<std::string> closed;
     int ready = 0;
 
-    explicit Server(asio::io_context& context, std::size_t most = 0)
+    explicit Server(asio::io_context& context, std::size_t most = 0, host::EngineServerOptions options = {})
         : engine(provider(most)),
           loop(context, engine,
                {.handle =
                     [this](const sv2::TemplateEvent& event) {
                         if (const auto* e = std::get_if<sv2::Writable>(&event)) sockets.write(e->connection);
                         if (std::get_if<sv2::ClientReady>(&event)) ++ready;
+                        if (const auto* e = std::get_if<sv2::WantTemplate>(&event)) offer_template(e->key);
+                        if (const auto* e = std::get_if<sv2::WantTransactions>(&event)) give_much(e->template_id);
                         if (const auto* e = std::get_if<sv2::Close>(&event)) {
                             closed.emplace_back(e->reason);
                             sockets.close(e->connection, e->reason);
                         }
                     },
                 .failed = [] { CHECK(!"the engine has failed"); }}),
-          sockets(context, engine, [this] { loop.drain(); }) {}
+          sockets(context, engine, [this] { loop.drain(); }, std::move(options)) {}
+
+    void offer_template(const sv2_constraint_key& key) {
+        const std::vector<std::uint8_t> prefix{2, 0x11, 0x22};
+        sv2_template t = sv2::make_template();
+        t.nbits = 0x207fffff;
+        t.prev_hash.bytes[0] = 1;
+        t.coinbase_prefix = sv2::bytes(prefix);
+        CHECK(engine.template_ready(key, t, sv2::now()).ok());
+    }
+
+    void give_much(std::uint64_t template_id) {
+        const std::vector<std::uint8_t> transaction(4'000'000);
+        const std::vector<sv2_bytes> transactions{sv2::bytes(transaction)};
+        CHECK(engine.transactions_ready(template_id, transactions, sv2::now()).ok());
+    }
 
     void listen(std::uint16_t port = 0) {
         CHECK_EQUAL(sockets.listen({"127.0.0.1", port}), "");
@@ -181,6 +198,52 @@ void whom_the_engine_closes_is_closed_at_once() {
     CHECK_EQUAL(server.sockets.clients(), 2U);
 }
 
+void a_client_that_does_not_read_is_forgotten_at_once() {
+    asio::io_context context{1};
+    Server server{context, 0, {.exempt = {}, .send_buffer = 16 << 10}};
+    server.listen();
+    host::Socket socket = host::connect_tcp("127.0.0.1", server.sockets.port(), 5s);
+    auto connection = sv2::Connection::plain({});
+    const auto write = [&] {
+        for (auto out = connection->output(); !out.empty(); out = connection->output()) {
+            CHECK(connection->sent(socket.write(out, 5s)).ok());
+        }
+    };
+    sv2_setup_connection setup{};
+    setup.protocol = SV2_PROTOCOL_TEMPLATE_DISTRIBUTION;
+    setup.min_version = setup.max_version = 2;
+    CHECK(connection->send(setup).ok());
+    CHECK(connection->send(sv2_coinbase_output_constraints{1000, 0}).ok());
+    write();
+    std::uint64_t template_id = 0;
+    run_until(context, [&] {
+        pollfd readable{socket.fd(), POLLIN, 0};
+        if (::poll(&readable, 1, 0) != 1) return false;
+        CHECK(connection->received(socket.read(connection->room(4096)), sv2::now()).ok());
+        sv2::Message message;
+        while (connection->next(message).ok()) {
+            if (const auto* made = message.get_if<sv2_new_template>()) template_id = made->template_id;
+        }
+        return template_id != 0;
+    });
+    CHECK(connection->send(sv2_request_transaction_data{template_id}).ok());
+    write();
+
+    // Four megabytes are on the way, and most of them stay here.
+    context.restart();
+    context.run_for(300ms);
+    CHECK(!server.engine.output(1).empty());
+    server.sockets.close(1, "it does not read");
+    int error = 0;
+    try {
+        std::vector<std::uint8_t> buffer(1 << 16);
+        while (socket.read(buffer, 5s) > 0) continue;
+    } catch (const std::system_error& reset) {
+        error = reset.code().value();
+    }
+    CHECK_EQUAL(error, ECONNRESET);
+}
+
 void hundreds_at_once_are_all_accepted() {
     asio::io_context context{1};
     Server server{context};
@@ -297,6 +360,7 @@ int main() {
         {"the next address is tried at once", the_next_address_is_tried_at_once},
         {"pauses grow, and are cut by chance", pauses_grow_and_are_cut_by_chance},
         {"whom the engine closes is closed at once", whom_the_engine_closes_is_closed_at_once},
+        {"a client that does not read is forgotten at once", a_client_that_does_not_read_is_forgotten_at_once},
         {"hundreds at once are all accepted", hundreds_at_once_are_all_accepted},
         {"a port that is taken is said to be", a_port_that_is_taken_is_said_to_be},
         {"figures are in the format of Prometheus", figures_are_in_the_format_of_prometheus},
