@@ -361,6 +361,131 @@
 #define SV2_MESSAGE_SUBMIT_SOLUTION 118
 
 /**
+ * The server has accepted the connection: channels can be opened. See `as.ready`.
+ */
+#define SV2_MINING_CLIENT_EVENT_READY 1
+
+/**
+ * The server has said which of the extensions it supports: sv2_mining_client_is_negotiated tells.
+ */
+#define SV2_MINING_CLIENT_EVENT_EXTENSIONS 2
+
+/**
+ * A channel is open, and work for it follows. See `as.channel_opened`.
+ */
+#define SV2_MINING_CLIENT_EVENT_CHANNEL_OPENED 3
+
+/**
+ * A channel was refused. See `as.open_refused`.
+ */
+#define SV2_MINING_CLIENT_EVENT_OPEN_REFUSED 4
+
+/**
+ * A job came that waits for its tip. See `as.job`.
+ */
+#define SV2_MINING_CLIENT_EVENT_FUTURE_JOB 5
+
+/**
+ * Mine on this job at once. If `clean` is set the tip is new, and all work on other jobs is stale; else shares of jobs before are
+ * still taken. See `as.job`.
+ */
+#define SV2_MINING_CLIENT_EVENT_NEW_JOB 6
+
+/**
+ * A new best block, for which the server sent no job: what is mined on is stale, and there is nothing else until it sends one. If
+ * that takes more than job_timeout_ms, the connection is closed. See `as.channel_id`.
+ */
+#define SV2_MINING_CLIENT_EVENT_TIP_WITHOUT_JOB 7
+
+/**
+ * The target of jobs to come is another. A job that is active keeps its own. See `as.channel_id`.
+ */
+#define SV2_MINING_CLIENT_EVENT_TARGET_CHANGED 8
+
+/**
+ * The extranonce_prefix of jobs to come is another; those that came before keep theirs. See `as.channel_id`.
+ */
+#define SV2_MINING_CLIENT_EVENT_PREFIX_CHANGED 9
+
+/**
+ * Shares are acknowledged. See `as.shares_accepted`.
+ */
+#define SV2_MINING_CLIENT_EVENT_SHARES_ACCEPTED 10
+
+/**
+ * A share is refused. See `as.share_rejected`.
+ */
+#define SV2_MINING_CLIENT_EVENT_SHARE_REJECTED 11
+
+/**
+ * An UpdateChannel is refused; one that is accepted has no answer. See `as.update_refused`.
+ */
+#define SV2_MINING_CLIENT_EVENT_UPDATE_REFUSED 12
+
+/**
+ * The server has closed a channel. See `as.channel_closed`.
+ */
+#define SV2_MINING_CLIENT_EVENT_CHANNEL_CLOSED 13
+
+/**
+ * A custom job is accepted: shares of it can be submitted. See `as.custom_job`.
+ */
+#define SV2_MINING_CLIENT_EVENT_CUSTOM_JOB_ACCEPTED 14
+
+/**
+ * A custom job is refused. See `as.custom_job`.
+ */
+#define SV2_MINING_CLIENT_EVENT_CUSTOM_JOB_REFUSED 15
+
+/**
+ * The server wants to be left for another one of the same authority (spec 3.6.4). Nothing happens by itself: disconnect, and connect
+ * to the other. See `as.reconnect`.
+ */
+#define SV2_MINING_CLIENT_EVENT_RECONNECT 16
+
+/**
+ * The endpoint of a channel is another: what extensions know of it no longer holds (spec 3.6.5). See `as.channel_id`.
+ */
+#define SV2_MINING_CLIENT_EVENT_CHANNEL_ENDPOINT_CHANGED 17
+
+/**
+ * A message of an extension that this library does not know. See `as.extension_message`.
+ */
+#define SV2_MINING_CLIENT_EVENT_EXTENSION_MESSAGE 18
+
+/**
+ * There are bytes in sv2_mining_client_output: write them, and say so with sv2_mining_client_sent; if that leaves more, the event
+ * comes again. If the socket takes none now, go on when it can be written.
+ */
+#define SV2_MINING_CLIENT_EVENT_WRITABLE 19
+
+/**
+ * Close the socket; the client has forgotten the connection. Its channels can be looked at until sv2_mining_client_connect. See
+ * `as.close`.
+ */
+#define SV2_MINING_CLIENT_EVENT_CLOSE 20
+
+/**
+ * It waits for a SetNewPrevHash that names it.
+ */
+#define SV2_MINING_JOB_FUTURE 1
+
+/**
+ * The one to mine on.
+ */
+#define SV2_MINING_JOB_ACTIVE 2
+
+/**
+ * On the tip as well, but another one came after it. Shares of it are still taken.
+ */
+#define SV2_MINING_JOB_PAST 3
+
+/**
+ * The client's own, which the server has accepted.
+ */
+#define SV2_MINING_JOB_CUSTOM 4
+
+/**
  * A block was found: submit it before anything else. It comes before all other events; that its share was accepted follows in its
  * turn. See `as.block_found`.
  */
@@ -792,6 +917,25 @@ typedef struct sv2_identity sv2_identity;
  * part, which begins with the height, then who has found the block, then what is rolled.
  */
 typedef struct sv2_job_factory sv2_job_factory;
+
+/**
+ * Mines for one server, without sockets (spec 5): opens channels, follows their jobs, and submits shares. For a device, a program
+ * or a proxy.
+ *
+ * The loop of its user: hand in what happens (_connect, _room and _received or _receive, _sent, _disconnected from the socket;
+ * _open_standard, _open_extended, _submit and others; _tick when _next_deadline has come). After each input take all events with
+ * _next_event and do what they say. Inputs are allowed in between.
+ *
+ * What was received is looked at when an event is asked for, message by message, so the channels are always as the event says
+ * that was taken last. A message for a group gives an event for each channel in it.
+ *
+ * All memory is reserved in _connect and when a channel opens, as much as the options say. Afterwards nothing is allocated, whatever
+ * the server sends, unless more is handed in at once than _room has.
+ *
+ * Channels end with their connection; they can be looked at until the next _connect. After SV2_MINING_CLIENT_EVENT_READY open new
+ * ones.
+ */
+typedef struct sv2_mining_client sv2_mining_client;
 
 /**
  * Gives work to any number of miners and takes what they find (spec 5), without sockets: the engine of a pool.
@@ -2597,6 +2741,643 @@ typedef struct sv2_tlv_kind {
 } sv2_tlv_kind;
 
 /**
+ * Where an object's log goes. With `write` NULL there is none.
+ */
+typedef struct sv2_log {
+    /**
+     * Gets a level, SV2_LOG_*, and a line of `len` bytes, UTF-8, not NUL-terminated, without a line break; what comes from
+     * peers in it is escaped. It is called during functions of the object that take events out, from the thread of that call.
+     * It must call nothing of this object, and must not throw or jump out.
+     */
+    void (*write)(void *user_data, int level, const char *text, size_t len);
+    /**
+     * Handed to `write`. It must be usable from every thread the object is used from.
+     */
+    void *user_data;
+} sv2_log;
+
+/**
+ * Whom a mining client talks to, how it introduces itself, how much it keeps, and how long it waits. A zero means the usual
+ * value, which is given with each member. Initialise with SV2_MINING_CLIENT_OPTIONS_INIT, and set `authority_key`.
+ */
+typedef struct sv2_mining_client_options {
+    /**
+     * The size of this struct.
+     */
+    size_t struct_size;
+    /**
+     * The public key, 32 bytes, of the authority that the server must have a certificate of. NULL is an error unless
+     * `allow_unauthenticated` or `plaintext` is set.
+     */
+    const uint8_t *authority_key;
+    /**
+     * Anything but 0: encrypt, but take any server that answers. Who that is cannot be known then.
+     */
+    uint8_t allow_unauthenticated;
+    /**
+     * Anything but 0: no encryption, for a network in which everybody is trusted. There must be no `authority_key` then.
+     */
+    uint8_t plaintext;
+    /**
+     * Anything but 0: this device has no clock that knows the date, so do not look at when the certificate is valid.
+     */
+    uint8_t no_clock;
+    /**
+     * Anything but 0: the flag REQUIRES_STANDARD_JOBS (spec 5.3.1), as an end device sets it. No extended channels then.
+     */
+    uint8_t requires_standard_jobs;
+    /**
+     * Anything but 0: the flag REQUIRES_WORK_SELECTION: there will be SetCustomMiningJob.
+     */
+    uint8_t requires_work_selection;
+    /**
+     * Anything but 0: the flag REQUIRES_VERSION_ROLLING: jobs must allow it.
+     */
+    uint8_t requires_version_rolling;
+    /**
+     * Anything but 0: TLV fields are written big-endian, as in the example of spec 3.4.3, and not little-endian as deployed
+     * software does.
+     */
+    uint8_t tlv_big_endian;
+    /**
+     * Anything but 0: the bounds of a device with one standard channel, a few kilobytes in all, in place of those given as
+     * usual below: receive_buffer_len and send_buffer_len 2,048, max_channels 1, max_jobs 8, no extended jobs,
+     * max_unanswered_shares 64.
+     */
+    uint8_t device;
+    /**
+     * SetupConnection.endpoint_port (spec 3.6.1).
+     */
+    uint16_t endpoint_port;
+    /**
+     * Zero.
+     */
+    uint16_t reserved[3];
+    /**
+     * SetupConnection.endpoint_host: the server's name or address. This and the strings below are UTF-8, of at most 255
+     * bytes, and are copied.
+     */
+    struct sv2_str endpoint_host;
+    /**
+     * SetupConnection.vendor: who made the device or program.
+     */
+    struct sv2_str vendor;
+    /**
+     * SetupConnection.hardware_version.
+     */
+    struct sv2_str hardware_version;
+    /**
+     * SetupConnection.firmware.
+     */
+    struct sv2_str firmware;
+    /**
+     * SetupConnection.device_id.
+     */
+    struct sv2_str device_id;
+    /**
+     * The extensions to ask for; at most 16. With SV2_EXTENSION_WORKER_SPECIFIC_HASHRATE_TRACKING among those that the server
+     * supports, shares of extended channels carry the identity of their worker. Copied.
+     */
+    struct sv2_u16_list extensions;
+    /**
+     * Memory for what is received, in bytes: 163,840; at least 512. A message must fit into it with 22 bytes, and 16 more for each
+     * 65,519 of its payload: one that is announced longer closes the connection.
+     */
+    size_t receive_buffer_len;
+    /**
+     * Memory for what is to be sent, in bytes: 65,536; at least 2,048.
+     */
+    size_t send_buffer_len;
+    /**
+     * Most channels that are open at a time: 16.
+     */
+    size_t max_channels;
+    /**
+     * Most jobs of a channel: 24; at least 2. When another comes, the oldest that was replaced is forgotten, or else the oldest
+     * that is not mined on.
+     */
+    size_t max_jobs;
+    /**
+     * Most jobs of extended channels, on all channels together: 24; at least 2 for each. Channels of a group share theirs.
+     */
+    size_t max_extended_jobs;
+    /**
+     * Most bytes of such a job, coinbase and merkle path: 65,536.
+     */
+    size_t max_extended_job_len;
+    /**
+     * Most shares of a channel that are remembered until they are answered: 256. Further ones are only counted.
+     */
+    size_t max_unanswered_shares;
+    /**
+     * How long the handshake may take, in milliseconds: 10,000.
+     */
+    uint64_t handshake_timeout_ms;
+    /**
+     * How long the server may take from _connect to SetupConnection.Success, in milliseconds: 30,000.
+     */
+    uint64_t setup_timeout_ms;
+    /**
+     * How long it may take to answer a request for a channel, in milliseconds: 30,000.
+     */
+    uint64_t open_timeout_ms;
+    /**
+     * How long it may leave an open channel without a job to mine on, in milliseconds: 60,000.
+     */
+    uint64_t job_timeout_ms;
+    /**
+     * The source of randomness.
+     */
+    struct sv2_random random;
+    /**
+     * Where the log goes.
+     */
+    struct sv2_log log;
+} sv2_mining_client_options;
+
+/**
+ * A share: a nonce whose header's hash does not exceed the target of its job. The fields are those of SubmitSharesExtended
+ * (spec 5.3.12).
+ */
+typedef struct sv2_mining_client_share {
+    /**
+     * The job that was mined on.
+     */
+    uint32_t job_id;
+    /**
+     * The header's nNonce.
+     */
+    uint32_t nonce;
+    /**
+     * The header's nTime.
+     */
+    uint32_t ntime;
+    /**
+     * The header's full nVersion.
+     */
+    uint32_t version;
+    /**
+     * What follows the extranonce_prefix: extranonce_size bytes, none on a standard channel.
+     */
+    struct sv2_bytes extranonce;
+    /**
+     * Who found it, at most 32 bytes; sent on an extended channel of a server that supports the extension for it. Empty: the
+     * channel's user identity takes its place.
+     */
+    struct sv2_bytes worker;
+} sv2_mining_client_share;
+
+/**
+ * The server has accepted the connection.
+ */
+typedef struct sv2_mining_client_ready {
+    /**
+     * SetupConnection.Success.flags (spec 5.3.1).
+     */
+    uint32_t flags;
+} sv2_mining_client_ready;
+
+/**
+ * A channel is open.
+ */
+typedef struct sv2_mining_client_channel_opened {
+    /**
+     * What _open_standard or _open_extended gave.
+     */
+    uint32_t request_id;
+    /**
+     * The channel.
+     */
+    uint32_t channel_id;
+} sv2_mining_client_channel_opened;
+
+/**
+ * A channel was refused.
+ */
+typedef struct sv2_mining_client_open_refused {
+    /**
+     * What asked for it.
+     */
+    uint32_t request_id;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+    /**
+     * Why (spec 5.3.6): "unknown-user" and others, as the server wrote it.
+     */
+    struct sv2_str error_code;
+} sv2_mining_client_open_refused;
+
+/**
+ * A job came, or became the one to mine on.
+ */
+typedef struct sv2_mining_client_job_event {
+    /**
+     * The channel.
+     */
+    uint32_t channel_id;
+    /**
+     * The job.
+     */
+    uint32_t job_id;
+    /**
+     * 1 if the tip is new.
+     */
+    uint8_t clean;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[7];
+} sv2_mining_client_job_event;
+
+/**
+ * Shares are acknowledged.
+ */
+typedef struct sv2_mining_client_shares_accepted {
+    /**
+     * The channel.
+     */
+    uint32_t channel_id;
+    /**
+     * The last of them.
+     */
+    uint32_t last_sequence_number;
+    /**
+     * How many.
+     */
+    uint32_t count;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+    /**
+     * Their difficulties, as the server reckons them.
+     */
+    uint64_t difficulty_sum;
+} sv2_mining_client_shares_accepted;
+
+/**
+ * A share is refused.
+ */
+typedef struct sv2_mining_client_share_rejected {
+    /**
+     * The channel.
+     */
+    uint32_t channel_id;
+    /**
+     * The share.
+     */
+    uint32_t sequence_number;
+    /**
+     * Why (spec 5.3.14): "stale-share" and others, as the server wrote it.
+     */
+    struct sv2_str error_code;
+} sv2_mining_client_share_rejected;
+
+/**
+ * An UpdateChannel is refused.
+ */
+typedef struct sv2_mining_client_update_refused {
+    /**
+     * The channel.
+     */
+    uint32_t channel_id;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+    /**
+     * Why (spec 5.3.8), as the server wrote it.
+     */
+    struct sv2_str error_code;
+} sv2_mining_client_update_refused;
+
+/**
+ * What became of the shares of a channel.
+ */
+typedef struct sv2_mining_client_totals {
+    /**
+     * How many were submitted.
+     */
+    uint64_t submitted;
+    /**
+     * How many the server acknowledged.
+     */
+    uint64_t accepted;
+    /**
+     * Their difficulties, as the server reckons them.
+     */
+    uint64_t difficulty_sum;
+    /**
+     * How many it refused.
+     */
+    uint64_t rejected;
+    /**
+     * How many it has not answered.
+     */
+    uint64_t unanswered;
+} sv2_mining_client_totals;
+
+/**
+ * The server has closed a channel.
+ */
+typedef struct sv2_mining_client_channel_closed {
+    /**
+     * The channel.
+     */
+    uint32_t channel_id;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+    /**
+     * Why (spec 5.3.9), as the server wrote it.
+     */
+    struct sv2_str reason_code;
+    /**
+     * What became of its shares.
+     */
+    struct sv2_mining_client_totals totals;
+} sv2_mining_client_channel_closed;
+
+/**
+ * The answer to a custom job.
+ */
+typedef struct sv2_mining_client_custom_job {
+    /**
+     * The channel.
+     */
+    uint32_t channel_id;
+    /**
+     * What sv2_mining_client_set_custom_job gave.
+     */
+    uint32_t request_id;
+    /**
+     * If it is accepted, the server's name for the job.
+     */
+    uint32_t job_id;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+    /**
+     * If it is refused, why (spec 5.3.20), as the server wrote it.
+     */
+    struct sv2_str error_code;
+} sv2_mining_client_custom_job;
+
+/**
+ * Where the server wants the client to go.
+ */
+typedef struct sv2_mining_client_reconnect {
+    /**
+     * The other's name or address, as the server wrote it; empty: the same.
+     */
+    struct sv2_str host;
+    /**
+     * Its port; 0: the same.
+     */
+    uint16_t port;
+    /**
+     * Zero.
+     */
+    uint16_t reserved[3];
+} sv2_mining_client_reconnect;
+
+/**
+ * A message of an extension.
+ */
+typedef struct sv2_mining_client_extension_message {
+    /**
+     * The extension, without the channel_msg bit.
+     */
+    uint16_t extension_type;
+    /**
+     * The message within it.
+     */
+    uint8_t message_type;
+    /**
+     * 1 if it is for the endpoint of the channel that its first four bytes name (spec 3.2.1).
+     */
+    uint8_t channel_msg;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+    /**
+     * The payload.
+     */
+    struct sv2_bytes payload;
+} sv2_mining_client_extension_message;
+
+/**
+ * Why the connection is to be closed.
+ */
+typedef struct sv2_mining_client_close {
+    /**
+     * A sentence without its full stop, NUL-terminated. What comes from the server in it is escaped.
+     */
+    const char *reason;
+    /**
+     * 1 if the next connection may fare better. 0 if something must be changed first, here or at the server: it is not who it
+     * should be, its certificate has expired, it does not serve what is asked for, or what it sends has no room here.
+     */
+    uint8_t may_retry;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[7];
+} sv2_mining_client_close;
+
+/**
+ * One field for every type of event.
+ */
+typedef union sv2_mining_client_event_as {
+    /**
+     * If type is SV2_MINING_CLIENT_EVENT_READY.
+     */
+    struct sv2_mining_client_ready ready;
+    /**
+     * If type is SV2_MINING_CLIENT_EVENT_CHANNEL_OPENED.
+     */
+    struct sv2_mining_client_channel_opened channel_opened;
+    /**
+     * If type is SV2_MINING_CLIENT_EVENT_OPEN_REFUSED.
+     */
+    struct sv2_mining_client_open_refused open_refused;
+    /**
+     * If type is SV2_MINING_CLIENT_EVENT_FUTURE_JOB or SV2_MINING_CLIENT_EVENT_NEW_JOB.
+     */
+    struct sv2_mining_client_job_event job;
+    /**
+     * If type is SV2_MINING_CLIENT_EVENT_TIP_WITHOUT_JOB, _TARGET_CHANGED, _PREFIX_CHANGED or _CHANNEL_ENDPOINT_CHANGED: the channel.
+     */
+    uint32_t channel_id;
+    /**
+     * If type is SV2_MINING_CLIENT_EVENT_SHARES_ACCEPTED.
+     */
+    struct sv2_mining_client_shares_accepted shares_accepted;
+    /**
+     * If type is SV2_MINING_CLIENT_EVENT_SHARE_REJECTED.
+     */
+    struct sv2_mining_client_share_rejected share_rejected;
+    /**
+     * If type is SV2_MINING_CLIENT_EVENT_UPDATE_REFUSED.
+     */
+    struct sv2_mining_client_update_refused update_refused;
+    /**
+     * If type is SV2_MINING_CLIENT_EVENT_CHANNEL_CLOSED.
+     */
+    struct sv2_mining_client_channel_closed channel_closed;
+    /**
+     * If type is SV2_MINING_CLIENT_EVENT_CUSTOM_JOB_ACCEPTED or SV2_MINING_CLIENT_EVENT_CUSTOM_JOB_REFUSED.
+     */
+    struct sv2_mining_client_custom_job custom_job;
+    /**
+     * If type is SV2_MINING_CLIENT_EVENT_RECONNECT.
+     */
+    struct sv2_mining_client_reconnect reconnect;
+    /**
+     * If type is SV2_MINING_CLIENT_EVENT_EXTENSION_MESSAGE.
+     */
+    struct sv2_mining_client_extension_message extension_message;
+    /**
+     * If type is SV2_MINING_CLIENT_EVENT_CLOSE.
+     */
+    struct sv2_mining_client_close close;
+    /**
+     * Room for events of later versions.
+     */
+    uint64_t reserved[16];
+} sv2_mining_client_event_as;
+
+/**
+ * Something the host must do, or may want to know. What it points to lives until the client's next call that is no question
+ * about its state. Ignore types you do not know.
+ */
+typedef struct sv2_mining_client_event {
+    /**
+     * One of SV2_MINING_CLIENT_EVENT_*.
+     */
+    uint32_t type;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+    /**
+     * What belongs to the type.
+     */
+    union sv2_mining_client_event_as as;
+} sv2_mining_client_event;
+
+/**
+ * An open channel.
+ */
+typedef struct sv2_client_channel {
+    /**
+     * The server's name for it.
+     */
+    uint32_t channel_id;
+    /**
+     * The group it belongs to.
+     */
+    uint32_t group_channel_id;
+    /**
+     * 1 if it is extended, 0 if it is standard.
+     */
+    uint8_t extended;
+    /**
+     * 1 if there is a job to mine on.
+     */
+    uint8_t has_active_job;
+    /**
+     * How many bytes of extranonce a share has: 0 on a standard channel.
+     */
+    uint16_t extranonce_size;
+    /**
+     * The job to mine on, if there is one.
+     */
+    uint32_t active_job_id;
+    /**
+     * The target of jobs that come from now on; a job that is active keeps its own.
+     */
+    struct sv2_u256 target;
+    /**
+     * The extranonce_prefix of jobs that come from now on; those that came before keep theirs.
+     */
+    struct sv2_bytes extranonce_prefix;
+    /**
+     * What became of its shares.
+     */
+    struct sv2_mining_client_totals totals;
+} sv2_client_channel;
+
+/**
+ * A job of a channel.
+ */
+typedef struct sv2_client_job {
+    /**
+     * The server's name for it.
+     */
+    uint32_t job_id;
+    /**
+     * One of SV2_MINING_JOB_*.
+     */
+    uint32_t state;
+    /**
+     * The header's nVersion.
+     */
+    uint32_t version;
+    /**
+     * The smallest nTime of a share; 0 of a future job.
+     */
+    uint32_t min_ntime;
+    /**
+     * The header's nBits, if it is active or past; else 0.
+     */
+    uint32_t nbits;
+    /**
+     * 1 if the bits of BIP 323, 0x1fffffe0, may differ from `version`.
+     */
+    uint8_t version_rolling_allowed;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[3];
+    /**
+     * The header's previous block, if it is active or past; else zero.
+     */
+    struct sv2_u256 prev_hash;
+    /**
+     * What the hash of a share must not exceed. Of a future job it can still change.
+     */
+    struct sv2_u256 target;
+    /**
+     * The first part of the extranonce, which the server prescribes for this job.
+     */
+    struct sv2_bytes extranonce_prefix;
+} sv2_client_job;
+
+/**
+ * A share that the server has not answered.
+ */
+typedef struct sv2_unanswered_share {
+    /**
+     * The sequence_number it was submitted with.
+     */
+    uint32_t sequence_number;
+    /**
+     * Its job.
+     */
+    uint32_t job_id;
+    /**
+     * When it was submitted, in monotonic milliseconds.
+     */
+    uint64_t submitted_ms;
+} sv2_unanswered_share;
+
+/**
  * Where a job comes from, and so where a block that was found with it goes: see sv2_job_source.
  */
 typedef uint8_t sv2_job_source_kind;
@@ -2637,22 +3418,6 @@ typedef struct sv2_payout_output {
      */
     uint32_t parts;
 } sv2_payout_output;
-
-/**
- * Where an object's log goes. With `write` NULL there is none.
- */
-typedef struct sv2_log {
-    /**
-     * Gets a level, SV2_LOG_*, and a line of `len` bytes, UTF-8, not NUL-terminated, without a line break; what comes from
-     * peers in it is escaped. It is called during functions of the object that take events out, from the thread of that call.
-     * It must call nothing of this object, and must not throw or jump out.
-     */
-    void (*write)(void *user_data, int level, const char *text, size_t len);
-    /**
-     * Handed to `write`. It must be usable from every thread the object is used from.
-     */
-    void *user_data;
-} sv2_log;
 
 /**
  * What a mining server offers, to how many, and how long it waits. A zero means the usual value, which is given with each member.
@@ -5228,6 +5993,410 @@ sv2_status sv2_tlv_write(struct sv2_tlv_kind kind,
                          size_t *len);
 
 /**
+ * Makes a client without a connection; free it with sv2_mining_client_free.
+ *
+ * Returns SV2_ERROR_ARGUMENT without an authority key unless exactly one of `allow_unauthenticated` and `plaintext` is set, with a
+ * key if `plaintext` is set, if a string is not UTF-8 or has more than 255 bytes, or if a buffer is too small; SV2_ERROR_KEY if the
+ * key is none.
+ *
+ * # Safety
+ * `options` and what it points to are readable; `out` is writable.
+ */
+SV2_API
+sv2_status sv2_mining_client_new(const struct sv2_mining_client_options *options,
+                                 struct sv2_mining_client **out);
+
+/**
+ * The socket is connected to the server: the handshake begins. What is left of an earlier connection is gone.
+ *
+ * Returns SV2_ERROR_STATE if there is a connection already, SV2_ERROR_RANDOMNESS if there is no randomness,
+ * SV2_ERROR_OUT_OF_MEMORY if there is not so much memory as the options say.
+ *
+ * # Safety
+ * `client` is live.
+ */
+SV2_API sv2_status sv2_mining_client_connect(struct sv2_mining_client *client, struct sv2_time now);
+
+/**
+ * The socket is closed, or could not be connected. Also right, and without effect, after SV2_MINING_CLIENT_EVENT_CLOSE.
+ *
+ * # Safety
+ * `client` is live or NULL.
+ */
+SV2_API void sv2_mining_client_disconnected(struct sv2_mining_client *client, struct sv2_time now);
+
+/**
+ * Memory to read into from the socket; say with sv2_mining_client_received how many bytes there were. Empty without a connection,
+ * and if events wait that have to be taken first. It is valid until the client's next call.
+ *
+ * # Safety
+ * `client` is live or NULL.
+ */
+SV2_API
+struct sv2_room sv2_mining_client_room(struct sv2_mining_client *client);
+
+/**
+ * So many bytes were read into sv2_mining_client_room.
+ *
+ * What is wrong with them leads to SV2_MINING_CLIENT_EVENT_CLOSE. Returns SV2_ERROR_ARGUMENT if it had not so much room,
+ * SV2_NOT_FOUND if there is no connection any more.
+ *
+ * # Safety
+ * `client` is live.
+ */
+SV2_API
+sv2_status sv2_mining_client_received(struct sv2_mining_client *client,
+                                      size_t n,
+                                      struct sv2_time now);
+
+/**
+ * Bytes came from the server. They are copied; if they are more than sv2_mining_client_room has, the receive buffer grows.
+ *
+ * What is wrong with them leads to SV2_MINING_CLIENT_EVENT_CLOSE. Returns SV2_NOT_FOUND if there is no connection any more,
+ * SV2_ERROR_OUT_OF_MEMORY if there is no memory for them.
+ *
+ * # Safety
+ * `client` is live, `data` is readable for `len` bytes.
+ */
+SV2_API
+sv2_status sv2_mining_client_receive(struct sv2_mining_client *client,
+                                     const uint8_t *data,
+                                     size_t len,
+                                     struct sv2_time now);
+
+/**
+ * Bytes to write to the socket, contiguous; empty if there are none. They are valid until the client's next call.
+ *
+ * # Safety
+ * `client` is live or NULL.
+ */
+SV2_API struct sv2_bytes sv2_mining_client_output(struct sv2_mining_client *client);
+
+/**
+ * The first `n` bytes of sv2_mining_client_output were written.
+ *
+ * Returns SV2_ERROR_ARGUMENT if there were not so many, SV2_NOT_FOUND if there is no connection any more.
+ *
+ * # Safety
+ * `client` is live.
+ */
+SV2_API sv2_status sv2_mining_client_sent(struct sv2_mining_client *client, size_t n, struct sv2_time now);
+
+/**
+ * Asks for a standard channel (spec 5.3.2): SV2_MINING_CLIENT_EVENT_CHANNEL_OPENED or _OPEN_REFUSED comes, with the request_id that
+ * is written to `*request_id` unless that is NULL. `user_identity` is UTF-8. `nominal_hash_rate` is in hashes a second, 0 if nothing
+ * mines yet; `max_target` is the easiest target that the device can work with; NULL: any.
+ *
+ * Returns SV2_NOT_FOUND if there is no connection; SV2_ERROR_STATE if the server has not accepted it yet, opens extended channels only,
+ * or if there are max_channels; SV2_ERROR_ENCODE if the identity has more than 255 bytes or the hash rate is no number;
+ * SV2_ERROR_OUTPUT_FULL.
+ *
+ * # Safety
+ * `client` is live, `user_identity` and `max_target` are readable, `request_id` is writable or NULL.
+ */
+SV2_API
+sv2_status sv2_mining_client_open_standard(struct sv2_mining_client *client,
+                                           struct sv2_str user_identity,
+                                           float nominal_hash_rate,
+                                           const struct sv2_u256 *max_target,
+                                           struct sv2_time now,
+                                           uint32_t *request_id);
+
+/**
+ * Asks for an extended channel (spec 5.3.4), as sv2_mining_client_open_standard, of which at least `min_extranonce_size` bytes of
+ * extranonce can be chosen.
+ *
+ * # Safety
+ * `client` is live, `user_identity` and `max_target` are readable, `request_id` is writable or NULL.
+ */
+SV2_API
+sv2_status sv2_mining_client_open_extended(struct sv2_mining_client *client,
+                                           struct sv2_str user_identity,
+                                           float nominal_hash_rate,
+                                           const struct sv2_u256 *max_target,
+                                           uint16_t min_extranonce_size,
+                                           struct sv2_time now,
+                                           uint32_t *request_id);
+
+/**
+ * Tells the server another hash rate and greatest target (spec 5.3.7). It answers with SetTarget, or not at all, or with
+ * SV2_MINING_CLIENT_EVENT_UPDATE_REFUSED.
+ *
+ * Returns SV2_NOT_FOUND if there is no connection or no such channel, SV2_ERROR_ENCODE if the hash rate is no number,
+ * SV2_ERROR_OUTPUT_FULL.
+ *
+ * # Safety
+ * `client` is live, `max_target` is readable or NULL.
+ */
+SV2_API
+sv2_status sv2_mining_client_update_channel(struct sv2_mining_client *client,
+                                            uint32_t channel_id,
+                                            float nominal_hash_rate,
+                                            const struct sv2_u256 *max_target,
+                                            struct sv2_time now);
+
+/**
+ * Closes a channel (spec 5.3.9). What the server still sends for it is ignored. `reason_code` is UTF-8.
+ *
+ * Returns SV2_NOT_FOUND if there is no connection or no such channel, SV2_ERROR_ENCODE if the reason has more than 255 bytes,
+ * SV2_ERROR_OUTPUT_FULL.
+ *
+ * # Safety
+ * `client` is live, `reason_code` is readable.
+ */
+SV2_API
+sv2_status sv2_mining_client_close_channel(struct sv2_mining_client *client,
+                                           uint32_t channel_id,
+                                           struct sv2_str reason_code,
+                                           struct sv2_time now);
+
+/**
+ * A hash meets the target of its job: submits the share (spec 5.3.11, 5.3.12). Its sequence_number, with which the server answers,
+ * is written to `*sequence_number` unless that is NULL. The hash itself is not looked at.
+ *
+ * Returns SV2_NOT_FOUND if there is no connection, or no such channel or job - the job of a tip that is gone is none -,
+ * SV2_ERROR_ARGUMENT if the server would refuse the share for its extranonce, nTime or version, or if the worker has more than 32
+ * bytes; SV2_ERROR_OUTPUT_FULL.
+ *
+ * # Safety
+ * `client` is live, `share` and what it points to are readable, `sequence_number` is writable or NULL.
+ */
+SV2_API
+sv2_status sv2_mining_client_submit(struct sv2_mining_client *client,
+                                    uint32_t channel_id,
+                                    const struct sv2_mining_client_share *share,
+                                    struct sv2_time now,
+                                    uint32_t *sequence_number);
+
+/**
+ * Asks to be rewarded for work on a job of the client's own (spec 5.3.18). The request_id of `job` is chosen here, and written to
+ * `*request_id` unless that is NULL. SV2_MINING_CLIENT_EVENT_CUSTOM_JOB_ACCEPTED or _CUSTOM_JOB_REFUSED comes; how long to wait for
+ * it is the host's choice.
+ *
+ * Returns SV2_NOT_FOUND if there is no connection or no such channel, SV2_ERROR_STATE if 8 wait for their answer, SV2_ERROR_ENCODE if
+ * a field does not fit, SV2_ERROR_OUTPUT_FULL.
+ *
+ * # Safety
+ * `client` is live, `job` and what it points to are readable, `request_id` is writable or NULL.
+ */
+SV2_API
+sv2_status sv2_mining_client_set_custom_job(struct sv2_mining_client *client,
+                                            const struct sv2_set_custom_mining_job *job,
+                                            struct sv2_time now,
+                                            uint32_t *request_id);
+
+/**
+ * Sends a message of an extension, which has to be negotiated; the library does not look into it. `channel_msg` is 1 if it is for the
+ * endpoint of the channel that its first four bytes name (spec 3.2.1).
+ *
+ * Returns SV2_NOT_FOUND if there is no connection, SV2_ERROR_STATE if the server has not accepted it yet, SV2_ERROR_OUTPUT_FULL.
+ *
+ * # Safety
+ * `client` is live, `payload` is readable.
+ */
+SV2_API
+sv2_status sv2_mining_client_send_extension_message(struct sv2_mining_client *client,
+                                                    uint16_t extension_type,
+                                                    uint8_t message_type,
+                                                    uint8_t channel_msg,
+                                                    struct sv2_bytes payload,
+                                                    struct sv2_time now);
+
+/**
+ * It is `now`. Call it at sv2_mining_client_next_deadline; more often does no harm.
+ *
+ * # Safety
+ * `client` is live.
+ */
+SV2_API sv2_status sv2_mining_client_tick(struct sv2_mining_client *client, struct sv2_time now);
+
+/**
+ * When sv2_mining_client_tick must be called next, in monotonic milliseconds; UINT64_MAX if no time is set.
+ *
+ * # Safety
+ * `client` is live or NULL.
+ */
+SV2_API uint64_t sv2_mining_client_next_deadline(struct sv2_mining_client *client);
+
+/**
+ * What the host must do next, into `*event`. Returns SV2_OK, or SV2_NO_EVENT when there is nothing. Lines of the log go to the sink
+ * of the options meanwhile.
+ *
+ * # Safety
+ * `client` is live, `event` is writable.
+ */
+SV2_API
+sv2_status sv2_mining_client_next_event(struct sv2_mining_client *client,
+                                        struct sv2_mining_client_event *event);
+
+/**
+ * What went wrong in the last call that failed, or found nothing: a sentence, never NULL, valid until the next such call.
+ *
+ * # Safety
+ * `client` is live or NULL.
+ */
+SV2_API
+const char *sv2_mining_client_error(struct sv2_mining_client *client);
+
+/**
+ * Frees a client. NULL is allowed.
+ *
+ * # Safety
+ * `client` is live or NULL, and is not used afterwards.
+ */
+SV2_API void sv2_mining_client_free(struct sv2_mining_client *client);
+
+/**
+ * A channel of the present connection, or, until the next one, of that before, into `*out`. What it points to is valid until the
+ * client's next call that is told the time, or _next_event.
+ *
+ * Returns SV2_NOT_FOUND if there is none.
+ *
+ * # Safety
+ * `client` is live, `out` is writable.
+ */
+SV2_API
+sv2_status sv2_mining_client_channel(struct sv2_mining_client *client,
+                                     uint32_t channel_id,
+                                     struct sv2_client_channel *out);
+
+/**
+ * The channel_ids of all channels, in order, into the array at `out`; `*count` becomes how many there are.
+ *
+ * Returns SV2_BUFFER_TOO_SMALL if they are more than `capacity`: then the first `capacity` are written.
+ *
+ * # Safety
+ * `client` is live, `out` is writable for `capacity` elements or NULL, `count` is writable.
+ */
+SV2_API
+sv2_status sv2_mining_client_channels(struct sv2_mining_client *client,
+                                      uint32_t *out,
+                                      size_t capacity,
+                                      size_t *count);
+
+/**
+ * A job of a channel, into `*out`. What it points to is valid until the client's next call that is told the time, or _next_event.
+ *
+ * Returns SV2_NOT_FOUND if there is no such channel or job, or it belongs to a tip that is gone.
+ *
+ * # Safety
+ * `client` is live, `out` is writable.
+ */
+SV2_API
+sv2_status sv2_mining_client_job(struct sv2_mining_client *client,
+                                 uint32_t channel_id,
+                                 uint32_t job_id,
+                                 struct sv2_client_job *out);
+
+/**
+ * The header to hash, into `*out`: with the merkle root for `extranonce` (spec 5.3.16), the job's version and smallest nTime, and a
+ * nonce of 0. On a standard channel the extranonce is empty.
+ *
+ * Returns SV2_NOT_FOUND if there is no such channel or job, or the job waits for its tip or is custom; SV2_ERROR_ARGUMENT if
+ * `extranonce` has not extranonce_size bytes.
+ *
+ * # Safety
+ * `client` is live, `extranonce` is readable, `out` is writable.
+ */
+SV2_API
+sv2_status sv2_mining_client_header(struct sv2_mining_client *client,
+                                    uint32_t channel_id,
+                                    uint32_t job_id,
+                                    struct sv2_bytes extranonce,
+                                    struct sv2_block_header *out);
+
+/**
+ * The message that a job of an extended channel came in, into `*out`, as a proxy needs it. What it points to is valid until the
+ * client's next call that is told the time, or _next_event.
+ *
+ * Returns SV2_NOT_FOUND if there is no such channel or job, or it is not an extended job of an extended channel.
+ *
+ * # Safety
+ * `client` is live, `out` is writable.
+ */
+SV2_API
+sv2_status sv2_mining_client_extended_job(struct sv2_mining_client *client,
+                                          uint32_t channel_id,
+                                          uint32_t job_id,
+                                          struct sv2_new_extended_mining_job *out);
+
+/**
+ * The shares of a channel that the server has not answered, oldest first, as far as they are remembered, into the array at `out`;
+ * `*count` becomes how many there are.
+ *
+ * Returns SV2_NOT_FOUND if there is no such channel, SV2_BUFFER_TOO_SMALL if they are more than `capacity`: then the first `capacity`
+ * are written.
+ *
+ * # Safety
+ * `client` is live, `out` is writable for `capacity` elements or NULL, `count` is writable.
+ */
+SV2_API
+sv2_status sv2_mining_client_unanswered(struct sv2_mining_client *client,
+                                        uint32_t channel_id,
+                                        struct sv2_unanswered_share *out,
+                                        size_t capacity,
+                                        size_t *count);
+
+/**
+ * Looks for a nonce with the processor: of the `count` nonces from `first` on, the first with which the hash of `header` does not
+ * exceed `target`, into `*nonce`. Nonces past 0xffffffff are not looked at. The header's own nonce does not matter. Look at some
+ * thousands at a time, and at the clock and the next job in between.
+ *
+ * Returns SV2_NOT_FOUND if there is none.
+ *
+ * # Safety
+ * `header` and `target` are readable, `nonce` is writable.
+ */
+SV2_API
+sv2_status sv2_block_header_search(const struct sv2_block_header *header,
+                                   const struct sv2_u256 *target,
+                                   uint32_t first,
+                                   uint32_t count,
+                                   uint32_t *nonce);
+
+/**
+ * Whether there is a connection, set up or not. False if `client` is NULL or unusable, as for the functions below.
+ *
+ * # Safety
+ * `client` is live or NULL.
+ */
+SV2_API bool sv2_mining_client_is_connected(struct sv2_mining_client *client);
+
+/**
+ * Whether the server has accepted the connection.
+ *
+ * # Safety
+ * `client` is live or NULL.
+ */
+SV2_API bool sv2_mining_client_is_ready(struct sv2_mining_client *client);
+
+/**
+ * Whether the server proved to be who it should be.
+ *
+ * # Safety
+ * `client` is live or NULL.
+ */
+SV2_API bool sv2_mining_client_is_authenticated(struct sv2_mining_client *client);
+
+/**
+ * Whether the server supports an extension that it was asked for.
+ *
+ * # Safety
+ * `client` is live or NULL.
+ */
+SV2_API bool sv2_mining_client_is_negotiated(struct sv2_mining_client *client, uint16_t extension_type);
+
+/**
+ * When bytes last came from the server, over this or an earlier connection, into `*time`. Returns SV2_NOT_FOUND if none ever did.
+ *
+ * # Safety
+ * `client` is live, `time` is writable.
+ */
+SV2_API
+sv2_status sv2_mining_client_last_heard(struct sv2_mining_client *client,
+                                        struct sv2_time *time);
+
+/**
  * Makes a factory of jobs with a full extranonce of `extranonce_len` bytes, 1 to 32, and these tags, either of which may be empty;
  * free it with sv2_job_factory_free. `version_rolling_allowed` is 0 for a server that set REQUIRES_FIXED_VERSION (spec 5.3.1).
  *
@@ -6940,6 +8109,10 @@ SV2_API uint32_t sv2_abi_version(void);
 #define SV2_MINING_SERVER_OPTIONS_INIT \
     {sizeof(sv2_mining_server_options), NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0, 0, 0, 0, 0, 0, 0}, {NULL, 0}, {NULL, 0}, \
      0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, SV2_LIMITS_INIT, SV2_RANDOM_INIT, SV2_LOG_INIT}
+/** For sv2_mining_client_options: set authority_key. */
+#define SV2_MINING_CLIENT_OPTIONS_INIT \
+    {sizeof(sv2_mining_client_options), NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0, 0, 0}, \
+     {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, SV2_RANDOM_INIT, SV2_LOG_INIT}
 /** For sv2_node_options: set socket_path. */
 #define SV2_NODE_OPTIONS_INIT {sizeof(sv2_node_options), {NULL, 0}, 0, 0, 0, SV2_LOG_INIT}
 

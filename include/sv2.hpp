@@ -1343,5 +1343,6 @@ private:
 }  // namespace sv2
 
 #include "sv2_mining.hpp"
+#include "sv2_mining_client.hpp"
 
 #endif  // SV2_HPP

@@ -26,6 +26,7 @@ const _: () = {
     may_move::<sv2_connection>();
     may_move::<sv2_decoder>();
     may_move::<sv2_mining_server>();
+    may_move::<sv2_mining_client>();
     may_move::<sv2_template_client>();
     may_move::<sv2_template_provider>();
     #[cfg(feature = "node-ipc")]

@@ -95,9 +95,29 @@ fn structs_are_laid_out_as_c_sees_them() {
         sv2_certificate { version valid_from not_valid_after server_public_key signature }
         sv2_frame { extension_type message_type reserved payload len }
         sv2_tlv_kind { extension_type field_type reserved max_len }
+        sv2_log { write user_data }
+        sv2_mining_client_options { struct_size authority_key allow_unauthenticated plaintext no_clock requires_standard_jobs requires_work_selection requires_version_rolling tlv_big_endian device endpoint_port reserved endpoint_host vendor hardware_version firmware device_id extensions receive_buffer_len send_buffer_len max_channels max_jobs max_extended_jobs max_extended_job_len max_unanswered_shares handshake_timeout_ms setup_timeout_ms open_timeout_ms job_timeout_ms random log }
+        sv2_mining_client_share { job_id nonce ntime version extranonce worker }
+        sv2_mining_client_ready { flags }
+        sv2_mining_client_channel_opened { request_id channel_id }
+        sv2_mining_client_open_refused { request_id reserved error_code }
+        sv2_mining_client_job_event { channel_id job_id clean reserved }
+        sv2_mining_client_shares_accepted { channel_id last_sequence_number count reserved difficulty_sum }
+        sv2_mining_client_share_rejected { channel_id sequence_number error_code }
+        sv2_mining_client_update_refused { channel_id reserved error_code }
+        sv2_mining_client_totals { submitted accepted difficulty_sum rejected unanswered }
+        sv2_mining_client_channel_closed { channel_id reserved reason_code totals }
+        sv2_mining_client_custom_job { channel_id request_id job_id reserved error_code }
+        sv2_mining_client_reconnect { host port reserved }
+        sv2_mining_client_extension_message { extension_type message_type channel_msg reserved payload }
+        sv2_mining_client_close { reason may_retry reserved }
+        sv2_mining_client_event_as { ready channel_opened open_refused job channel_id shares_accepted share_rejected update_refused channel_closed custom_job reconnect extension_message close reserved }
+        sv2_mining_client_event { r#type reserved r#as }
+        sv2_client_channel { channel_id group_channel_id extended has_active_job extranonce_size active_job_id target extranonce_prefix totals }
+        sv2_client_job { job_id state version min_ntime nbits version_rolling_allowed reserved prev_hash target extranonce_prefix }
+        sv2_unanswered_share { sequence_number job_id submitted_ms }
         sv2_job_source { kind job_id template_id mining_job_token }
         sv2_payout_output { script_pubkey parts }
-        sv2_log { write user_data }
         sv2_mining_server_options { struct_size identity plaintext no_vardiff fixed_version strict_ntime work_selection no_worker_identity forward_extensions count_loopback no_server_id reserved pool_tag server_id index_len rollable_len shares_per_minute min_hash_rate version_mask batch_shares batch_ms past_jobs max_shares_per_job max_future_templates max_clients max_handshakes max_clients_per_address max_handshakes_per_address max_connections_per_minute max_channels max_pending_requests max_custom_jobs max_messages_per_second message_burst setup_timeout_ms channel_timeout_ms flush_timeout_ms stall_timeout_ms limits random log }
         sv2_address { len bytes }
         sv2_accepted_share { connection work_id source_id difficulty channel_id sequence_number job_id source version ntime nonce is_block reserved hash extranonce extranonce_prefix_len worker_identity mining_job_token }

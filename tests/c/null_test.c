@@ -19,6 +19,7 @@ static void freeing_nothing_is_allowed(void) {
     sv2_job_factory_free(NULL);
     sv2_payout_free(NULL);
     sv2_mining_server_free(NULL);
+    sv2_mining_client_free(NULL);
     sv2_template_client_free(NULL);
     sv2_template_provider_free(NULL);
     sv2_wipe(NULL, 7);
@@ -464,6 +465,96 @@ static void functions_of_template_providers(void) {
     sv2_template_provider_free(provider);
 }
 
+static void functions_of_mining_clients(void) {
+    sv2_mining_client_options options = SV2_MINING_CLIENT_OPTIONS_INIT;
+    sv2_mining_client* client;
+    sv2_mining_client_event event;
+    sv2_client_channel channel;
+    sv2_client_job job;
+    sv2_unanswered_share unanswered;
+    sv2_mining_client_share share;
+    sv2_new_extended_mining_job extended;
+    sv2_set_custom_mining_job custom;
+    sv2_block_header header;
+    sv2_u256 target = SV2_U256_INIT;
+    sv2_time heard;
+    uint32_t id;
+    size_t count;
+    const sv2_str nobody = {NULL, 0};
+
+    memset(&share, 0, sizeof share);
+    memset(&custom, 0, sizeof custom);
+    RETURNS(SV2_ERROR_NULL, sv2_mining_client_new(NULL, &client));
+    RETURNS(SV2_ERROR_NULL, sv2_mining_client_new(&options, NULL));
+    LEAVES_ALONE(client, SV2_ERROR_ARGUMENT, sv2_mining_client_new(&options, &client)); /* nobody to trust */
+
+    RETURNS(SV2_ERROR_NULL, sv2_mining_client_connect(NULL, at_start));
+    sv2_mining_client_disconnected(NULL, at_start);
+    CHECK(sv2_mining_client_room(NULL).data == NULL && sv2_mining_client_room(NULL).len == 0);
+    RETURNS(SV2_ERROR_NULL, sv2_mining_client_received(NULL, 0, at_start));
+    RETURNS(SV2_ERROR_NULL, sv2_mining_client_receive(NULL, NULL, 1, at_start));
+    CHECK(sv2_mining_client_output(NULL).data == NULL && sv2_mining_client_output(NULL).len == 0);
+    RETURNS(SV2_ERROR_NULL, sv2_mining_client_sent(NULL, 0, at_start));
+    LEAVES_ALONE(id, SV2_ERROR_NULL, sv2_mining_client_open_standard(NULL, nobody, 0, NULL, at_start, &id));
+    LEAVES_ALONE(id, SV2_ERROR_NULL, sv2_mining_client_open_extended(NULL, nobody, 0, NULL, 4, at_start, &id));
+    RETURNS(SV2_ERROR_NULL, sv2_mining_client_update_channel(NULL, 2, 0, NULL, at_start));
+    RETURNS(SV2_ERROR_NULL, sv2_mining_client_close_channel(NULL, 2, nobody, at_start));
+    LEAVES_ALONE(id, SV2_ERROR_NULL, sv2_mining_client_submit(NULL, 2, &share, at_start, &id));
+    LEAVES_ALONE(id, SV2_ERROR_NULL, sv2_mining_client_set_custom_job(NULL, &custom, at_start, &id));
+    RETURNS(SV2_ERROR_NULL, sv2_mining_client_send_extension_message(NULL, 2, 0, 0, no_bytes, at_start));
+    RETURNS(SV2_ERROR_NULL, sv2_mining_client_tick(NULL, at_start));
+    CHECK(sv2_mining_client_next_deadline(NULL) == UINT64_MAX);
+    LEAVES_ALONE(event, SV2_ERROR_NULL, sv2_mining_client_next_event(NULL, &event));
+    LEAVES_ALONE(channel, SV2_ERROR_NULL, sv2_mining_client_channel(NULL, 2, &channel));
+    LEAVES_ALONE(count, SV2_ERROR_NULL, sv2_mining_client_channels(NULL, NULL, 0, &count));
+    LEAVES_ALONE(job, SV2_ERROR_NULL, sv2_mining_client_job(NULL, 2, 1, &job));
+    LEAVES_ALONE(header, SV2_ERROR_NULL, sv2_mining_client_header(NULL, 2, 1, no_bytes, &header));
+    LEAVES_ALONE(extended, SV2_ERROR_NULL, sv2_mining_client_extended_job(NULL, 2, 1, &extended));
+    LEAVES_ALONE(count, SV2_ERROR_NULL, sv2_mining_client_unanswered(NULL, 2, NULL, 0, &count));
+    CHECK(!sv2_mining_client_is_connected(NULL) && !sv2_mining_client_is_ready(NULL));
+    CHECK(!sv2_mining_client_is_authenticated(NULL) && !sv2_mining_client_is_negotiated(NULL, 2));
+    LEAVES_ALONE(heard, SV2_ERROR_NULL, sv2_mining_client_last_heard(NULL, &heard));
+    CHECK(strcmp(sv2_mining_client_error(NULL), "") == 0);
+
+    memset(&header, 0, sizeof header);
+    RETURNS(SV2_ERROR_NULL, sv2_block_header_search(NULL, &target, 0, 1, &id));
+    RETURNS(SV2_ERROR_NULL, sv2_block_header_search(&header, NULL, 0, 1, &id));
+    RETURNS(SV2_ERROR_NULL, sv2_block_header_search(&header, &target, 0, 1, NULL));
+    LEAVES_ALONE(id, SV2_NOT_FOUND, sv2_block_header_search(&header, &target, 0, 1, &id));
+
+    options.plaintext = 1;
+    options.allow_unauthenticated = 1;
+    LEAVES_ALONE(client, SV2_ERROR_ARGUMENT, sv2_mining_client_new(&options, &client));
+    options.allow_unauthenticated = 0;
+    RETURNS(SV2_OK, sv2_mining_client_new(&options, &client));
+    RETURNS(SV2_NOT_FOUND, sv2_mining_client_receive(client, NULL, 0, at_start));
+    CHECK(strcmp(sv2_mining_client_error(client), "there is no connection") == 0);
+    RETURNS(SV2_ERROR_NULL, sv2_mining_client_submit(client, 2, NULL, at_start, &id));
+    RETURNS(SV2_ERROR_NULL, sv2_mining_client_set_custom_job(client, NULL, at_start, &id));
+    RETURNS(SV2_ERROR_NULL, sv2_mining_client_next_event(client, NULL));
+    LEAVES_ALONE(event, SV2_NO_EVENT, sv2_mining_client_next_event(client, &event));
+    RETURNS(SV2_ERROR_NULL, sv2_mining_client_channel(client, 2, NULL));
+    LEAVES_ALONE(channel, SV2_NOT_FOUND, sv2_mining_client_channel(client, 2, &channel));
+    RETURNS(SV2_ERROR_NULL, sv2_mining_client_channels(client, &id, 1, NULL));
+    RETURNS(SV2_OK, sv2_mining_client_channels(client, NULL, 0, &count));
+    CHECK(count == 0);
+    RETURNS(SV2_ERROR_NULL, sv2_mining_client_job(client, 2, 1, NULL));
+    LEAVES_ALONE(job, SV2_NOT_FOUND, sv2_mining_client_job(client, 2, 1, &job));
+    RETURNS(SV2_ERROR_NULL, sv2_mining_client_header(client, 2, 1, no_bytes, NULL));
+    LEAVES_ALONE(header, SV2_NOT_FOUND, sv2_mining_client_header(client, 2, 1, no_bytes, &header));
+    RETURNS(SV2_ERROR_NULL, sv2_mining_client_extended_job(client, 2, 1, NULL));
+    LEAVES_ALONE(extended, SV2_NOT_FOUND, sv2_mining_client_extended_job(client, 2, 1, &extended));
+    RETURNS(SV2_ERROR_NULL, sv2_mining_client_unanswered(client, 2, &unanswered, 1, NULL));
+    LEAVES_ALONE(count, SV2_NOT_FOUND, sv2_mining_client_unanswered(client, 2, &unanswered, 1, &count));
+    RETURNS(SV2_ERROR_NULL, sv2_mining_client_last_heard(client, NULL));
+    LEAVES_ALONE(heard, SV2_NOT_FOUND, sv2_mining_client_last_heard(client, &heard));
+    RETURNS(SV2_OK, sv2_mining_client_connect(client, at_start));
+    RETURNS(SV2_OK, sv2_mining_client_receive(client, NULL, 0, at_start));
+    RETURNS(SV2_ERROR_STATE, sv2_mining_client_connect(client, at_start));
+    RETURNS(SV2_ERROR_STATE, sv2_mining_client_open_standard(client, nobody, 0, NULL, at_start, NULL)); /* too early */
+    sv2_mining_client_free(client);
+}
+
 static void functions_of_template_clients(void) {
     sv2_template_client_options options = SV2_TEMPLATE_CLIENT_OPTIONS_INIT;
     sv2_template_client* client;
@@ -643,6 +734,7 @@ int main(void) {
     RUN(functions_of_transactions_and_blocks);
     RUN(functions_of_jobs_and_shares);
     RUN(functions_of_template_providers);
+    RUN(functions_of_mining_clients);
     RUN(functions_of_template_clients);
     RUN(functions_of_mining_servers);
 #ifdef SV2_WITH_NODE_IPC

@@ -1,5 +1,9 @@
 //! The Mining Protocol (spec 5): its parts and engines.
 
+mod client;
+mod client_event;
+mod client_options;
+mod client_work;
 mod job;
 mod payout;
 mod server;
@@ -11,6 +15,10 @@ mod server_upstream;
 mod server_work;
 mod share;
 
+pub use client::*;
+pub use client_event::*;
+pub use client_options::*;
+pub use client_work::*;
 pub use job::*;
 pub use payout::*;
 pub use server::*;
