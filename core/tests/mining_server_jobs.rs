@@ -291,3 +291,15 @@ fn a_server_that_nobody_uses_wants_nothing() {
     server.tick(Time { monotonic_ms: 5, unix_s: 5 });
     assert!(server.next_event().is_none());
 }
+
+#[test]
+fn the_tip_that_is_worked_on_changes_nothing_when_it_is_said_again() {
+    let mut world = World::mining();
+    world.set_up(1, 0);
+    let opened = world.open_extended(1);
+    let job = first_job(&world.take(1), &opened, 1, HARD_NBITS);
+    world.prev_hash(1, HARD_NBITS);
+    world.expect_nothing(1);
+    world.submit(1, &job.share(1, &[0; 16], 0));
+    world.expect_accepted();
+}

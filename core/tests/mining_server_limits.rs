@@ -191,7 +191,7 @@ fn forget_miners(world: &mut World) {
 
 #[test]
 fn a_connection_with_a_channel_holds_at_most_8_kib() {
-    const COUNT: usize = 200;
+    const COUNT: usize = 50;
     for extended in [true, false] {
         let mut world = World::over_noise();
         world.tip(1, HARD_NBITS);

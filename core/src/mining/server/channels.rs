@@ -120,8 +120,14 @@ impl Server {
             let change = active.difficulty() / target.difficulty();
             !(1.0 / LARGE_CHANGE..=LARGE_CHANGE).contains(&change)
         });
-        self.events.push(Event::ChannelUpdated { connection: id, channel_id, nominal_hash_rate, max_target, target });
         if target != before {
+            self.events.push(Event::ChannelUpdated {
+                connection: id,
+                channel_id,
+                nominal_hash_rate,
+                max_target,
+                target,
+            });
             self.send(id, &SetTarget { channel_id, maximum_target: U256(target.0) });
             if is_large {
                 self.renew_job(id, channel_id);

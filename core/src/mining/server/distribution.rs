@@ -92,7 +92,7 @@ impl Server {
     }
 
     /// There is a new tip (spec 7.3): all work on the template that waited for it. If there is none with this id, all jobs are
-    /// stale, and the next template is for this tip.
+    /// stale, and the next template is for this tip. The tip and the template that are worked on change nothing.
     ///
     /// # Errors
     /// `InvalidNbits`.
@@ -101,6 +101,10 @@ impl Server {
         let SetNewPrevHashTemplate { template_id, prev_hash, header_timestamp, nbits, target } = *message;
         let tip = Tip::new(prev_hash.0, nbits, header_timestamp, Some(Target(target.0)), now.unix_s)
             .ok_or(ServerError::InvalidNbits)?;
+        let is_known = self.templates.current.as_ref().is_some_and(|current| current.template_id == template_id);
+        if is_known && self.templates.tip.is_some_and(|present| present.prev_hash == tip.prev_hash) {
+            return Ok(());
+        }
         self.epoch += 1;
         self.extranonces.reclaim(self.epoch);
         self.activate_template(template_id, &tip);
@@ -173,6 +177,7 @@ impl Server {
         if !work.members.is_empty() || !matches!(work.feed, Feed::Templates { .. }) {
             return;
         }
+        work.rest();
         work.tip = self.templates.tip;
         if let (Some(tip), Some(template)) = (self.templates.tip, self.templates.current.clone()) {
             self.make_current(work_id, &template, tip.min_ntime);

@@ -178,11 +178,12 @@ impl Server {
         if let Some(vardiff) = channel.vardiff.as_mut().filter(|_| says_another) {
             vardiff.restart(hash_rate.into(), now);
         }
-        if follows {
-            let target = self.target_for(hash_rate.into());
-            self.retarget(id, channel_id, before, Some(target));
-        } else {
-            self.retarget(id, channel_id, before, None);
+        let target = channel.inner.target();
+        let wanted = follows.then(|| self.target_for(hash_rate.into()));
+        self.retarget(id, channel_id, before, wanted);
+        if self.channel(id, channel_id).is_some_and(|channel| channel.target() == before) {
+            let (connection, nominal_hash_rate) = (id, hash_rate);
+            self.events.push(Event::ChannelUpdated { connection, channel_id, nominal_hash_rate, max_target, target });
         }
     }
 
