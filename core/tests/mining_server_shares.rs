@@ -437,3 +437,24 @@ fn a_silent_miner_gets_an_easier_target() {
         .collect();
     assert!(targets.len() >= 2 && targets[0] > opened.target, "{targets:?}");
 }
+
+#[test]
+fn a_block_on_the_tip_before_is_told_once_though_its_share_is_stale() {
+    let (mut world, _, job) = mining_on(REGTEST_NBITS);
+    world.tip(2, REGTEST_NBITS);
+    let share = job.share(1, &EXTRANONCE, 0);
+    world.submit(1, &share);
+    match &world.take_events()[..] {
+        [Event::BlockFound(block), Event::ShareRejected { error: ShareError::StaleShare, .. }] => {
+            assert_eq!(block.header, job.header(&EXTRANONCE, share.nonce));
+            assert_eq!(block.header.prev_hash, [1; 32]);
+        }
+        other => panic!("{other:?}"),
+    }
+    world.submit(1, &share);
+    assert_eq!(world.expect_rejected(), ShareError::StaleShare);
+    world.tip(3, REGTEST_NBITS);
+    world.submit(1, &job.share(2, &[6; 16], 0));
+    assert_eq!(world.expect_rejected(), ShareError::InvalidJobId);
+    assert_eq!(world.server.channel(1, 2).unwrap().accounting().totals().accepted, 0);
+}

@@ -44,6 +44,8 @@ pub(super) struct Jobs {
     live: VecDeque<ChannelJob>,
     future: Vec<ChannelJob>,
     stale: Vec<u32>,
+    /// The last one on the tip before: a block of it may yet win.
+    former: Option<ChannelJob>,
 }
 
 impl Jobs {
@@ -76,6 +78,11 @@ impl Jobs {
     /// Whether a job was on the tip before, or waited for another one than came.
     pub(super) fn is_stale(&self, job_id: u32) -> bool {
         self.stale.contains(&job_id)
+    }
+
+    /// The job to work on before the tip changed.
+    pub(super) fn former(&mut self) -> Option<&mut ChannelJob> {
+        self.former.as_mut()
     }
 
     /// Whether the share is remembered with another job that it may also be a share of.
@@ -124,6 +131,7 @@ impl Jobs {
     pub(super) fn clear(&mut self) {
         self.stale.clear();
         self.stale.extend(self.live.iter().chain(&self.future).map(|job| job.job_id));
+        self.former = self.live.pop_back();
         self.live.clear();
         self.future.clear();
     }

@@ -61,6 +61,8 @@ pub struct ServerChannel {
     extranonce_size: usize,
     jobs: Jobs,
     tip: Option<Tip>,
+    /// That before it.
+    former_tip: Option<Tip>,
     /// The search spaces of the custom jobs on this tip, also of those that are forgotten.
     custom_jobs: Vec<([u8; 16], u32)>,
     /// Blocks of jobs whose shares are too many to remember another one.
@@ -140,6 +142,7 @@ impl ServerChannel {
             extranonce_size: if kind == ChannelKind::Extended { extranonce_size } else { 0 },
             jobs: Jobs::default(),
             tip: None,
+            former_tip: None,
             custom_jobs: Vec::new(),
             blocks: Vec::new(),
             accounting: Accounting::new(options.accounting),
@@ -310,7 +313,7 @@ impl ServerChannel {
     }
 
     fn start_tip(&mut self, tip: &Tip) {
-        self.tip = Some(*tip);
+        self.former_tip = self.tip.replace(*tip);
         self.blocks.clear();
         self.custom_jobs.clear();
     }
@@ -371,20 +374,27 @@ impl ServerChannel {
         verdict
     }
 
+    /// A stale share may be a block on the tip before, found before its miner heard of the new one: a node should see it, since
+    /// it may yet win. It counts for nothing. Asked for shares that [`ServerChannel::submit`] has refused with `StaleShare`; looks
+    /// at the job that was worked on last, and gives each block once.
+    pub fn late_block(&mut self, submission: &Submission<'_>, now: Time) -> Option<Accepted> {
+        let Submission { job_id, share, .. } = submission;
+        let (options, extranonce_size) = (self.options, self.extranonce_size);
+        let tip = self.former_tip?;
+        let job = self.jobs.former().filter(|former| former.job_id == *job_id)?;
+        let tip = Tip { min_ntime: job.min_ntime, ..tip };
+        let work = job.work(&tip, &options, extranonce_size);
+        let Checked { hash, .. } = check(&work, share, now.unix_s).ok().filter(|checked| checked.is_block)?;
+        let header = work.header(share);
+        let is_new = matches!(job.duplicates.insert(&hash), Insertion::New | Insertion::Last);
+        is_new.then(|| job.accepted(share, hash, Some(header), &tip))
+    }
+
     fn judge(&mut self, submission: &Submission<'_>, now: Time) -> Result<Accepted, ShareError> {
         let Submission { job_id, share, has_invalid_tlv, .. } = submission;
         let (place, job, tip) = self.job_and_tip(*job_id)?;
         let tip = Tip { min_ntime: job.min_ntime, ..*tip };
-        let work = ShareWork {
-            job: &job.job,
-            extranonce_prefix: &job.extranonce_prefix,
-            extranonce_size: self.extranonce_size,
-            merkle_root: job.merkle_root.as_ref(),
-            tip: &tip,
-            ntime_rule: self.options.ntime_rule,
-            version_mask: self.options.version_mask,
-            target: &job.target,
-        };
+        let work = job.work(&tip, &self.options, self.extranonce_size);
         let Checked { hash, is_block } = check(&work, share, now.unix_s)?;
         if *has_invalid_tlv && !is_block {
             return Err(ShareError::InvalidTlv);
@@ -407,25 +417,46 @@ impl ServerChannel {
         }
         let is_worn = job.duplicates.len().saturating_mul(4) >= max.saturating_mul(3);
         let wants_job = is_last && is_worn && !core::mem::replace(&mut job.is_worn, is_worn);
-        let target = if job.target.is_met_by(&hash) { job.target } else { tip.block_target };
-        let mut extranonce = job.extranonce_prefix;
-        extranonce.extend(share.extranonce);
-        Ok(Accepted {
-            job: Arc::clone(&job.job),
-            extranonce,
-            extranonce_prefix_len: job.extranonce_prefix.len(),
-            hash,
-            block: header,
-            difficulty: target.difficulty(),
-            work: target.work(),
-            wants_job,
-        })
+        Ok(Accepted { wants_job, ..job.accepted(share, hash, header, &tip) })
     }
 
     fn job_and_tip(&self, job_id: u32) -> Result<(usize, &ChannelJob, &Tip), ShareError> {
         let found = self.jobs.find(job_id).and_then(|place| Some((place, self.jobs.get(place)?, self.tip.as_ref()?)));
         let absent = if self.jobs.is_stale(job_id) { ShareError::StaleShare } else { ShareError::InvalidJobId };
         found.ok_or(absent)
+    }
+}
+
+impl ChannelJob {
+    /// What a share of it is judged against.
+    fn work<'a>(&'a self, tip: &'a Tip, options: &ChannelOptions, extranonce_size: usize) -> ShareWork<'a> {
+        ShareWork {
+            job: &self.job,
+            extranonce_prefix: &self.extranonce_prefix,
+            extranonce_size,
+            merkle_root: self.merkle_root.as_ref(),
+            tip,
+            ntime_rule: options.ntime_rule,
+            version_mask: options.version_mask,
+            target: &self.target,
+        }
+    }
+
+    /// What is to be said of a share of it.
+    fn accepted(&self, share: &Share<'_>, hash: Hash, block: Option<Header>, tip: &Tip) -> Accepted {
+        let target = if self.target.is_met_by(&hash) { self.target } else { tip.block_target };
+        let mut extranonce = self.extranonce_prefix;
+        extranonce.extend(share.extranonce);
+        Accepted {
+            job: Arc::clone(&self.job),
+            extranonce,
+            extranonce_prefix_len: self.extranonce_prefix.len(),
+            hash,
+            block,
+            difficulty: target.difficulty(),
+            work: target.work(),
+            wants_job: false,
+        }
     }
 }
 

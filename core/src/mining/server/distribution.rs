@@ -85,8 +85,9 @@ impl Server {
         }
         self.templates.current = Some(Arc::clone(&template));
         for work_id in self.mined_works() {
-            self.make_current(work_id, &template, tip.min_ntime);
-            self.send_current(work_id);
+            if self.make_current(work_id, &template, tip.min_ntime) {
+                self.send_current(work_id);
+            }
         }
         Ok(())
     }
@@ -121,8 +122,9 @@ impl Server {
         }
         futures.push(Arc::clone(template));
         for work_id in self.mined_works() {
-            self.make_future(work_id, template);
-            self.send_last_future(work_id);
+            if self.make_future(work_id, template) {
+                self.send_last_future(work_id);
+            }
         }
     }
 
@@ -198,30 +200,29 @@ impl Server {
                 .each_channel(*group_id, |channel| before.iter().for_each(|job| channel.inner.remove_future_job(*job)));
         }
         if let (Some(tip), Some(template)) = (self.templates.tip, self.templates.current.clone()) {
-            self.make_current(work_id, &template, tip.min_ntime);
-            self.send_current(work_id);
+            if self.make_current(work_id, &template, tip.min_ntime) {
+                self.send_current(work_id);
+            }
         }
         let futures = self.templates.futures.clone();
         for template in futures {
-            self.make_future(work_id, &template);
-            self.send_last_future(work_id);
-        }
-    }
-
-    fn make_future(&mut self, work_id: WorkId, template: &Template) {
-        let Some(live) = self.make_job(work_id, template, 0) else { return };
-        let max = self.options.max_future_templates;
-        if let Some(work) = self.works.get_mut(&work_id) {
-            work.add_future(live, max);
-        }
-    }
-
-    fn make_current(&mut self, work_id: WorkId, template: &Template, min_ntime: u32) {
-        if let Some(live) = self.make_job(work_id, template, min_ntime) {
-            if let Some(work) = self.works.get_mut(&work_id) {
-                work.current = Some(live);
+            if self.make_future(work_id, &template) {
+                self.send_last_future(work_id);
             }
         }
+    }
+
+    /// One more job waits for its tip; false if none can be made.
+    fn make_future(&mut self, work_id: WorkId, template: &Template) -> bool {
+        let Some(live) = self.make_job(work_id, template, 0) else { return false };
+        let max = self.options.max_future_templates;
+        self.works.get_mut(&work_id).map(|work| work.add_future(live, max)).is_some()
+    }
+
+    /// There is another job to work on; false if none can be made.
+    fn make_current(&mut self, work_id: WorkId, template: &Template, min_ntime: u32) -> bool {
+        let Some(live) = self.make_job(work_id, template, min_ntime) else { return false };
+        self.works.get_mut(&work_id).map(|work| work.current = Some(live)).is_some()
     }
 
     fn make_job(&mut self, work_id: WorkId, template: &Template, min_ntime: u32) -> Option<LiveJob> {
@@ -250,7 +251,11 @@ impl Server {
         if current.job_id == active {
             let (min_ntime, job) = (current.min_ntime, Arc::clone(&current.job));
             match (self.templates.current.clone(), &work.feed) {
-                (Some(template), Feed::Templates { .. }) => self.make_current(work_id, &template, min_ntime),
+                (Some(template), Feed::Templates { .. }) => {
+                    if !self.make_current(work_id, &template, min_ntime) {
+                        return;
+                    }
+                }
                 (None, Feed::Templates { .. }) => return,
                 // Whose search space it is, is not for us to divide: the same job under another number.
                 (_, Feed::Upstream(_)) => {

@@ -23,7 +23,7 @@ use crate::template::SubmittedSolution;
 #[derive(Clone, Debug)]
 pub enum Event {
     /// A block was found: submit it before anything else. Comes before all other events; that the share was accepted follows
-    /// in its turn.
+    /// in its turn, or that it is stale: then the block is on the tip before, and may yet win.
     BlockFound(Box<FoundBlock>),
     /// There are bytes in [`Server::output`](super::Server::output). Comes when there were none before, and again when
     /// [`Server::sent`](super::Server::sent) took some of them and left others.

@@ -18,6 +18,7 @@ use crate::message::{
 };
 use crate::mining::PROTOCOL_VERSION;
 use crate::mining::channel::ChannelKind;
+use crate::mining::vardiff::Vardiff;
 use crate::wire::{List, Str};
 
 impl Server {
@@ -174,12 +175,12 @@ impl Server {
         let before = channel.inner.target();
         let says_another = channel.inner.nominal_hash_rate() != hash_rate;
         channel.inner.update(hash_rate, max_target);
-        let follows = channel.vardiff.is_some() && says_another;
         if let Some(vardiff) = channel.vardiff.as_mut().filter(|_| says_another) {
             vardiff.restart(hash_rate.into(), now);
         }
         let target = channel.inner.target();
-        let wanted = follows.then(|| self.target_for(hash_rate.into()));
+        let rate = channel.vardiff.as_ref().map(Vardiff::hashrate);
+        let wanted = rate.map(|rate| self.target_for(rate));
         self.retarget(id, channel_id, before, wanted);
         if self.channel(id, channel_id).is_some_and(|channel| channel.target() == before) {
             let (connection, nominal_hash_rate) = (id, hash_rate);

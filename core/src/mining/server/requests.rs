@@ -14,7 +14,8 @@ use crate::message::{
     tlv,
 };
 use crate::mining::PROTOCOL_VERSION;
-use crate::mining::channel::{ChannelKind, Extranonce};
+use crate::mining::channel::{ChannelKind, Extranonce, Submission};
+use crate::mining::share::Share;
 use crate::wire::{DecodeError, DecodeErrorKind, Reader};
 
 /// What a client asks for, in memory of its own: the frame's is the connection's. A share needs none.
@@ -87,6 +88,17 @@ pub(super) struct Submit {
     pub(super) extranonce: Extranonce,
     /// An error if the message is invalid for it (spec 3.4.3).
     pub(super) worker_identity: Result<Option<WorkerIdentity>, tlv::TlvError>,
+}
+
+impl Submit {
+    pub(super) fn submission(&self) -> Submission<'_> {
+        Submission {
+            sequence_number: self.sequence_number,
+            job_id: self.job_id,
+            share: Share { nonce: self.nonce, ntime: self.ntime, version: self.version, extranonce: &self.extranonce },
+            has_invalid_tlv: self.worker_identity.is_err(),
+        }
+    }
 }
 
 impl Request {

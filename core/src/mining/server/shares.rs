@@ -7,9 +7,9 @@ use crate::Time;
 use crate::bitcoin::Header;
 use crate::clients::Level;
 use crate::message::SubmitSharesError;
-use crate::mining::channel::{Accepted, Submission};
+use crate::mining::channel::Accepted;
 use crate::mining::job::JobSource;
-use crate::mining::share::{self, ShareError};
+use crate::mining::share::ShareError;
 use crate::template::SubmittedSolution;
 use crate::wire::Str;
 
@@ -19,7 +19,12 @@ impl Server {
     pub(super) fn submit(&mut self, id: ConnectionId, submit: &Submit, now: Time) {
         let accepted = match self.judge(id, submit, now) {
             Ok(accepted) => accepted,
-            Err(error) => return self.reject(id, submit, error),
+            Err(error) => {
+                if error == ShareError::StaleShare {
+                    self.report_late_block(id, submit, now);
+                }
+                return self.reject(id, submit, error);
+            }
         };
         let (wants_job, block, work) = (accepted.wants_job, accepted.block, accepted.work);
         let Some(share) = self.share_of(id, submit, accepted) else { return };
@@ -49,19 +54,17 @@ impl Server {
         if channel.inner.kind() != submit.kind {
             return Err(ShareError::InvalidChannelId);
         }
-        let share = share::Share {
-            nonce: submit.nonce,
-            ntime: submit.ntime,
-            version: submit.version,
-            extranonce: &submit.extranonce,
-        };
-        let submission = Submission {
-            sequence_number: submit.sequence_number,
-            job_id: submit.job_id,
-            share,
-            has_invalid_tlv: submit.worker_identity.is_err(),
-        };
-        channel.inner.submit(&submission, now)
+        channel.inner.submit(&submit.submission(), now)
+    }
+
+    /// A block that was found on the tip before may yet win, though its share is stale.
+    fn report_late_block(&mut self, id: ConnectionId, submit: &Submit, now: Time) {
+        let Ok(channel) = self.channel_mut(id, submit.channel_id) else { return };
+        let Some(accepted) = channel.inner.late_block(&submit.submission(), now) else { return };
+        let block = accepted.block;
+        if let (Some(share), Some(header)) = (self.share_of(id, submit, accepted), block) {
+            self.report_block(&share, header);
+        }
     }
 
     fn reject(&mut self, id: ConnectionId, submit: &Submit, error: ShareError) {
