@@ -870,6 +870,11 @@
 #define SV2_ABI_VERSION 1
 
 /**
+ * The shares of one channel: sums, and when to send the next SubmitShares.Success (spec 5.3.13), which may acknowledge many.
+ */
+typedef struct sv2_accounting sv2_accounting;
+
+/**
  * One peer, with or without Noise.
  *
  * The loop of its user: write sv2_connection_output to the socket and say so with sv2_connection_sent; read from the socket
@@ -903,6 +908,14 @@ typedef struct sv2_duplicates sv2_duplicates;
  * channels that are paid alike share one.
  */
 typedef struct sv2_extended_job sv2_extended_job;
+
+/**
+ * Gives each channel a part of the search space of its own, so that no two channels ever do the same work.
+ *
+ * A full extranonce is: upstream prefix, server id, index, rollable part. The index is what is given away. That of a closed channel
+ * is in quarantine as long as there are jobs that it could be used with, since both channels would be paid for the same shares.
+ */
+typedef struct sv2_extranonce_allocator sv2_extranonce_allocator;
 
 /**
  * What a server shows to those who connect: its static key, encoded, and a certificate for it. It is made once and shared by
@@ -1010,6 +1023,15 @@ typedef struct sv2_template_client sv2_template_client;
  * same tip, a NewTemplate without, when the fees rose enough.
  */
 typedef struct sv2_template_provider sv2_template_provider;
+
+/**
+ * Finds out how fast one channel really mines, from the work in its accepted shares, and says when its target should follow.
+ *
+ * After each share, and every second or so, ask sv2_vardiff_decide. When it says so, make a target with sv2_target_from_hashrate,
+ * bound it by the client's max_target, and send it. A hashrate that is off by a factor of a thousand is found within
+ * minutes; a steady miner is left alone.
+ */
+typedef struct sv2_vardiff sv2_vardiff;
 
 /**
  * What a call returns: 0 is success, positive is an ordinary outcome to act on, negative is an error.
@@ -2741,6 +2763,57 @@ typedef struct sv2_tlv_kind {
 } sv2_tlv_kind;
 
 /**
+ * When accepted shares are acknowledged. A zero means the usual value, which is given with each member. Initialise with
+ * SV2_ACCOUNTING_OPTIONS_INIT.
+ */
+typedef struct sv2_accounting_options {
+    /**
+     * The size of this struct.
+     */
+    size_t struct_size;
+    /**
+     * At the latest with this many: 10. With 1 each share is acknowledged by itself.
+     */
+    uint32_t batch_shares;
+    /**
+     * At the latest this many milliseconds after the first of them was accepted: 1,000.
+     */
+    uint32_t batch_ms;
+} sv2_accounting_options;
+
+/**
+ * Why a share is refused, in the order in which the reasons are looked for. sv2_share_check gives what the share itself shows; what
+ * stands above it is found out before, SV2_SHARE_DUPLICATE_SHARE afterwards, by whoever keeps the channels.
+ */
+typedef uint8_t sv2_share_error;
+
+/**
+ * What a channel has done since it was opened.
+ */
+typedef struct sv2_share_totals {
+    /**
+     * Accepted shares.
+     */
+    uint64_t accepted;
+    /**
+     * Rejected shares by reason, each at the place that its SV2_SHARE_* says. The others are zero.
+     */
+    uint64_t rejected[16];
+    /**
+     * The sum of the difficulties of the accepted shares, each by the target of its job.
+     */
+    double difficulty;
+    /**
+     * The hashes that it took on average to find the accepted shares.
+     */
+    double work;
+    /**
+     * The difficulty of the best accepted share, by its hash; 0 if there is none.
+     */
+    double best_difficulty;
+} sv2_share_totals;
+
+/**
  * Where an object's log goes. With `write` NULL there is none.
  */
 typedef struct sv2_log {
@@ -3376,6 +3449,54 @@ typedef struct sv2_unanswered_share {
      */
     uint64_t submitted_ms;
 } sv2_unanswered_share;
+
+/**
+ * The parts of a full extranonce, in their order: 32 bytes at most together.
+ */
+typedef struct sv2_extranonce_layout {
+    /**
+     * What the server upstream prescribes; empty without one. It is copied.
+     */
+    struct sv2_bytes upstream_prefix;
+    /**
+     * What tells servers apart that have the same work; empty if there is but one. It is copied.
+     */
+    struct sv2_bytes server_id;
+    /**
+     * Bytes of the index, 1 to 4: there can be 256^index_len channels at a time.
+     */
+    size_t index_len;
+    /**
+     * Bytes that are left to the miner of an extended channel.
+     */
+    size_t rollable_len;
+} sv2_extranonce_layout;
+
+/**
+ * The part of the search space that belongs to one channel.
+ */
+typedef struct sv2_extranonce_prefix {
+    /**
+     * The full extranonce, the rollable part and what follows being zero.
+     */
+    uint8_t bytes[32];
+    /**
+     * The number that it is released by.
+     */
+    uint32_t index;
+    /**
+     * So many bytes are the extranonce_prefix of an extended channel.
+     */
+    uint8_t prefix_len;
+    /**
+     * So many are that of a standard channel: the length of the full extranonce.
+     */
+    uint8_t full_len;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[2];
+} sv2_extranonce_prefix;
 
 /**
  * Where a job comes from, and so where a block that was found with it goes: see sv2_job_source.
@@ -4180,12 +4301,6 @@ typedef struct sv2_share {
 } sv2_share;
 
 /**
- * Why a share is refused, in the order in which the reasons are looked for. sv2_share_check gives what the share itself shows; what
- * stands above it is found out before, SV2_SHARE_DUPLICATE_SHARE afterwards, by whoever keeps the channels.
- */
-typedef uint8_t sv2_share_error;
-
-/**
  * What a share is.
  */
 typedef struct sv2_share_verdict {
@@ -4207,6 +4322,25 @@ typedef struct sv2_share_verdict {
  * What became of a hash.
  */
 typedef uint8_t sv2_insertion;
+
+/**
+ * What channels are held to. A zero means the usual value, which is given with each member. Initialise with
+ * SV2_VARDIFF_OPTIONS_INIT.
+ */
+typedef struct sv2_vardiff_options {
+    /**
+     * The size of this struct.
+     */
+    size_t struct_size;
+    /**
+     * How many shares a channel should find in a minute, 0.001 to 60,000: 6.
+     */
+    float shares_per_minute;
+    /**
+     * The lowest hashrate that a channel is taken to have, in hashes per second, also if it is silent: 1,000,000. At least 1.
+     */
+    float min_hashrate;
+} sv2_vardiff_options;
 
 /**
  * Where the node is, and how patient to be. A zero means the usual value, which is given with each member. Initialise with
@@ -5599,15 +5733,52 @@ SV2_API bool sv2_target_is_met(const struct sv2_u256 *target, const struct sv2_u
 SV2_API double sv2_target_difficulty(const struct sv2_u256 *target);
 
 /**
- * The target of a difficulty, to the 53 bits of a double, rounded down. A difficulty below 2^-32 or so gives the
- * easiest target, which every hash meets.
+ * The target of a difficulty: 0xffff * 2^208 / `difficulty`, rounded down, exactly. A difficulty below 2^-32 or so gives
+ * the easiest target, which every hash meets.
  *
  * Returns SV2_ERROR_ARGUMENT if `difficulty` is no number, not positive, infinite, or so high that only zero is left.
  *
  * # Safety
  * `target` is writable.
  */
-SV2_API sv2_status sv2_target_from_difficulty(double difficulty, struct sv2_u256 *target);
+SV2_API
+sv2_status sv2_target_from_difficulty(double difficulty,
+                                      struct sv2_u256 *target);
+
+/**
+ * How many hashes it takes on average to meet a target: 2^256 / (target + 1). 0 for NULL.
+ *
+ * # Safety
+ * `target` is readable or NULL.
+ */
+SV2_API double sv2_target_work(const struct sv2_u256 *target);
+
+/**
+ * The target at which a miner of so many hashes per second finds `shares_per_minute` on average: the easiest that asks for at
+ * least 60 * `hashes_per_second` / `shares_per_minute` hashes for a share, exactly.
+ *
+ * Returns SV2_ERROR_ARGUMENT if one of the two is no number, not positive, infinite, or if no target but zero is hard enough.
+ *
+ * # Safety
+ * `target` is writable.
+ */
+SV2_API
+sv2_status sv2_target_from_hashrate(double hashes_per_second,
+                                    double shares_per_minute,
+                                    struct sv2_u256 *target);
+
+/**
+ * The hashes per second of a miner that finds `shares_per_minute` at a target.
+ *
+ * Returns SV2_ERROR_ARGUMENT if `shares_per_minute` is no number, not positive or infinite, or if a double cannot hold the result.
+ *
+ * # Safety
+ * `target` is readable, `hashes_per_second` is writable.
+ */
+SV2_API
+sv2_status sv2_target_hashrate(const struct sv2_u256 *target,
+                               double shares_per_minute,
+                               double *hashes_per_second);
 
 /**
  * The txid of the transaction at the start of `bytes`, with or without BIP 141 fields.
@@ -5991,6 +6162,88 @@ sv2_status sv2_tlv_write(struct sv2_tlv_kind kind,
                          uint8_t *out,
                          size_t capacity,
                          size_t *len);
+
+/**
+ * The account of a channel that was just opened; free it with sv2_accounting_free.
+ *
+ * # Safety
+ * `options` is readable, `out` is writable.
+ */
+SV2_API sv2_status sv2_accounting_new(const struct sv2_accounting_options *options, struct sv2_accounting **out);
+
+/**
+ * A share was accepted, with the difficulty of its job's target and its hash. Ask sv2_accounting_due afterwards; or
+ * sv2_accounting_flush, if it is a block: its miner is told at once.
+ *
+ * Returns SV2_ERROR_ARGUMENT if `difficulty` is no number, negative or infinite.
+ *
+ * # Safety
+ * `accounting` is live, `hash` is readable.
+ */
+SV2_API
+sv2_status sv2_accounting_accept(struct sv2_accounting *accounting,
+                                 uint32_t sequence_number,
+                                 double difficulty,
+                                 const struct sv2_u256 *hash,
+                                 struct sv2_time now);
+
+/**
+ * A share was rejected for this reason, one of SV2_SHARE_*. Returns SV2_ERROR_ARGUMENT if it is none.
+ *
+ * # Safety
+ * `accounting` is live.
+ */
+SV2_API sv2_status sv2_accounting_reject(struct sv2_accounting *accounting, sv2_share_error error);
+
+/**
+ * What is to be acknowledged now because there is enough of it or it has waited long enough, into `*message`, which lacks the
+ * channel_id; it is taken out. SV2_NO_EVENT if there is nothing.
+ *
+ * new_shares_sum is a whole number. What is left of a batch below 1 goes into the next, so that over many batches nothing is lost.
+ *
+ * # Safety
+ * `accounting` is live, `message` is writable.
+ */
+SV2_API
+sv2_status sv2_accounting_due(struct sv2_accounting *accounting,
+                              struct sv2_time now,
+                              struct sv2_submit_shares_success *message);
+
+/**
+ * What is not acknowledged yet, however little it is, as sv2_accounting_due: after a block, and before the channel closes.
+ *
+ * # Safety
+ * `accounting` is live, `message` is writable.
+ */
+SV2_API
+sv2_status sv2_accounting_flush(struct sv2_accounting *accounting,
+                                struct sv2_submit_shares_success *message);
+
+/**
+ * When sv2_accounting_due is to be asked again, in monotonic milliseconds; UINT64_MAX if nothing waits, or if `accounting` is NULL or
+ * unusable.
+ *
+ * # Safety
+ * `accounting` is live or NULL.
+ */
+SV2_API
+uint64_t sv2_accounting_deadline(struct sv2_accounting *accounting);
+
+/**
+ * The sums since the channel was opened, with what is not acknowledged yet, into `*totals`.
+ *
+ * # Safety
+ * `accounting` is live, `totals` is writable.
+ */
+SV2_API sv2_status sv2_accounting_totals(struct sv2_accounting *accounting, struct sv2_share_totals *totals);
+
+/**
+ * Frees it; NULL is nothing to free.
+ *
+ * # Safety
+ * `accounting` is live or NULL.
+ */
+SV2_API void sv2_accounting_free(struct sv2_accounting *accounting);
 
 /**
  * Makes a client without a connection; free it with sv2_mining_client_free.
@@ -6395,6 +6648,115 @@ SV2_API bool sv2_mining_client_is_negotiated(struct sv2_mining_client *client, u
 SV2_API
 sv2_status sv2_mining_client_last_heard(struct sv2_mining_client *client,
                                         struct sv2_time *time);
+
+/**
+ * Makes an allocator with all indices free; free it with sv2_extranonce_allocator_free.
+ *
+ * Returns SV2_ERROR_ARGUMENT if the parts are longer than 32 bytes together, or index_len is not 1 to 4.
+ *
+ * # Safety
+ * `layout` and what it points to are readable; `out` is writable.
+ */
+SV2_API
+sv2_status sv2_extranonce_allocator_new(const struct sv2_extranonce_layout *layout,
+                                        struct sv2_extranonce_allocator **out);
+
+/**
+ * A prefix that no other channel has, and none had whose work could still be paid, into `*prefix`.
+ *
+ * Returns SV2_ERROR_TOO_MANY if there is none left.
+ *
+ * # Safety
+ * `allocator` is live, `prefix` is writable.
+ */
+SV2_API
+sv2_status sv2_extranonce_allocator_allocate(struct sv2_extranonce_allocator *allocator,
+                                             struct sv2_extranonce_prefix *prefix);
+
+/**
+ * The present prefix of an index that is in use, into `*prefix`: another one after sv2_extranonce_allocator_set_upstream_prefix or
+ * _set_server_id. Returns SV2_NOT_FOUND if the index is not in use.
+ *
+ * # Safety
+ * `allocator` is live, `prefix` is writable.
+ */
+SV2_API
+sv2_status sv2_extranonce_allocator_prefix(struct sv2_extranonce_allocator *allocator,
+                                           uint32_t index,
+                                           struct sv2_extranonce_prefix *prefix);
+
+/**
+ * Takes back the index of a channel that was closed in `epoch`. It is in quarantine until sv2_extranonce_allocator_reclaim says that
+ * no job of that epoch is alive.
+ *
+ * An epoch is what the caller counts: usually the tips, since a new tip ends all jobs before it. One that is lower than an earlier
+ * one is taken for that. Returns SV2_NOT_FOUND if the index is not in use.
+ *
+ * # Safety
+ * `allocator` is live.
+ */
+SV2_API
+sv2_status sv2_extranonce_allocator_release(struct sv2_extranonce_allocator *allocator,
+                                            uint32_t index,
+                                            uint64_t epoch);
+
+/**
+ * Frees what was released before `oldest_live_epoch`, the earliest epoch that a live job is from.
+ *
+ * # Safety
+ * `allocator` is live.
+ */
+SV2_API
+sv2_status sv2_extranonce_allocator_reclaim(struct sv2_extranonce_allocator *allocator,
+                                            uint64_t oldest_live_epoch);
+
+/**
+ * Follows the server upstream to another prefix, which is copied. Indices stay what they are; sv2_extranonce_allocator_prefix
+ * gives each channel its new prefix. If its length is another one, the full extranonce has another one too, unless the server id
+ * is changed to keep it.
+ *
+ * Returns SV2_ERROR_ARGUMENT if the parts would be longer than 32 bytes together; nothing is changed then.
+ *
+ * # Safety
+ * `allocator` is live, `upstream_prefix` is readable.
+ */
+SV2_API
+sv2_status sv2_extranonce_allocator_set_upstream_prefix(struct sv2_extranonce_allocator *allocator,
+                                                        struct sv2_bytes upstream_prefix);
+
+/**
+ * Changes the server id, under the rules of sv2_extranonce_allocator_set_upstream_prefix.
+ *
+ * # Safety
+ * `allocator` is live, `server_id` is readable.
+ */
+SV2_API
+sv2_status sv2_extranonce_allocator_set_server_id(struct sv2_extranonce_allocator *allocator,
+                                                  struct sv2_bytes server_id);
+
+/**
+ * How many indices are in use. 0 if `allocator` is NULL or unusable.
+ *
+ * # Safety
+ * `allocator` is live or NULL.
+ */
+SV2_API size_t sv2_extranonce_allocator_used(struct sv2_extranonce_allocator *allocator);
+
+/**
+ * How many indices are in quarantine. 0 if `allocator` is NULL or unusable.
+ *
+ * # Safety
+ * `allocator` is live or NULL.
+ */
+SV2_API size_t sv2_extranonce_allocator_quarantined(struct sv2_extranonce_allocator *allocator);
+
+/**
+ * Frees an allocator; NULL is nothing to free.
+ *
+ * # Safety
+ * `allocator` is live or NULL.
+ */
+SV2_API void sv2_extranonce_allocator_free(struct sv2_extranonce_allocator *allocator);
 
 /**
  * Makes a factory of jobs with a full extranonce of `extranonce_len` bytes, 1 to 32, and these tags, either of which may be empty;
@@ -7114,6 +7476,83 @@ sv2_status sv2_duplicates_insert(struct sv2_duplicates *duplicates,
  * `duplicates` is a live set or NULL, and is not used afterwards.
  */
 SV2_API void sv2_duplicates_free(struct sv2_duplicates *duplicates);
+
+/**
+ * For a channel whose target is made from `hashrate`, in hashes per second: what its client said. What is below the minimum, or no
+ * number, is taken for the minimum. Free it with sv2_vardiff_free.
+ *
+ * Returns SV2_ERROR_ARGUMENT if an option is out of its range.
+ *
+ * # Safety
+ * `options` is readable, `out` is writable.
+ */
+SV2_API
+sv2_status sv2_vardiff_new(const struct sv2_vardiff_options *options,
+                           double hashrate,
+                           struct sv2_time now,
+                           struct sv2_vardiff **out);
+
+/**
+ * A share was accepted: the sv2_target_work of its job's target, in hashes. That is 1 or more; anything else, and more than 2^128,
+ * is no share.
+ *
+ * # Safety
+ * `vardiff` is live.
+ */
+SV2_API
+sv2_status sv2_vardiff_share(struct sv2_vardiff *vardiff,
+                             double work,
+                             struct sv2_time now);
+
+/**
+ * Whether the channel's target should change now: SV2_OK, and the hashes per second to make the new one from in `*hashrate`; or
+ * SV2_NO_EVENT. `target_work` is the sv2_target_work of the target that the channel's miners have now, that of its
+ * active job.
+ *
+ * # Safety
+ * `vardiff` is live, `hashrate` is writable.
+ */
+SV2_API
+sv2_status sv2_vardiff_decide(struct sv2_vardiff *vardiff,
+                              double target_work,
+                              struct sv2_time now,
+                              double *hashrate);
+
+/**
+ * Forgets what it knows: the client says that its hashrate is another one (UpdateChannel, spec 5.3.7).
+ *
+ * # Safety
+ * `vardiff` is live.
+ */
+SV2_API sv2_status sv2_vardiff_restart(struct sv2_vardiff *vardiff, double hashrate, struct sv2_time now);
+
+/**
+ * The hashrate that the target was last made from, or is to be made from, in hashes per second. 0 if `vardiff` is NULL or unusable.
+ *
+ * # Safety
+ * `vardiff` is live or NULL.
+ */
+SV2_API
+double sv2_vardiff_hashrate(struct sv2_vardiff *vardiff);
+
+/**
+ * The best estimate of the hashrate at this moment, in hashes per second: for a display, not for a target. 0 if `vardiff` is NULL
+ * or unusable.
+ *
+ * # Safety
+ * `vardiff` is live or NULL.
+ */
+SV2_API
+double sv2_vardiff_estimate(struct sv2_vardiff *vardiff,
+                            struct sv2_time now);
+
+/**
+ * Frees it; NULL is nothing to free.
+ *
+ * # Safety
+ * `vardiff` is live or NULL.
+ */
+SV2_API void sv2_vardiff_free(struct sv2_vardiff *vardiff);
 
 #if defined(SV2_WITH_NODE_IPC)
 /**
@@ -8115,5 +8554,9 @@ SV2_API uint32_t sv2_abi_version(void);
      {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, SV2_RANDOM_INIT, SV2_LOG_INIT}
 /** For sv2_node_options: set socket_path. */
 #define SV2_NODE_OPTIONS_INIT {sizeof(sv2_node_options), {NULL, 0}, 0, 0, 0, SV2_LOG_INIT}
+/** For sv2_vardiff_options. */
+#define SV2_VARDIFF_OPTIONS_INIT {sizeof(sv2_vardiff_options), 0, 0}
+/** For sv2_accounting_options. */
+#define SV2_ACCOUNTING_OPTIONS_INIT {sizeof(sv2_accounting_options), 0, 0}
 
 #endif  /* SV2_H */

@@ -1344,5 +1344,6 @@ private:
 
 #include "sv2_mining.hpp"
 #include "sv2_mining_client.hpp"
+#include "sv2_mining_numbers.hpp"
 
 #endif  // SV2_HPP

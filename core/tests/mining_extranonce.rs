@@ -86,7 +86,9 @@ fn an_epoch_that_goes_back_frees_nothing_too_early() {
 fn a_prefix_can_be_released_once() {
     let mut allocator = small();
     let prefix = allocator.allocate().unwrap();
+    assert_eq!(allocator.prefix(prefix.index()), Some(prefix));
     allocator.release(prefix, 1).unwrap();
+    assert_eq!(allocator.prefix(prefix.index()), None);
     assert_eq!(allocator.release(prefix, 1), Err(ExtranonceError::NotInUse));
     allocator.reclaim(2);
     assert_eq!(allocator.release(prefix, 2), Err(ExtranonceError::NotInUse));

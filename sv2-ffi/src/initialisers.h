@@ -41,3 +41,7 @@
      {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, SV2_RANDOM_INIT, SV2_LOG_INIT}
 /** For sv2_node_options: set socket_path. */
 #define SV2_NODE_OPTIONS_INIT {sizeof(sv2_node_options), {NULL, 0}, 0, 0, 0, SV2_LOG_INIT}
+/** For sv2_vardiff_options. */
+#define SV2_VARDIFF_OPTIONS_INIT {sizeof(sv2_vardiff_options), 0, 0}
+/** For sv2_accounting_options. */
+#define SV2_ACCOUNTING_OPTIONS_INIT {sizeof(sv2_accounting_options), 0, 0}

@@ -24,11 +24,14 @@ const _: () = {
     const fn may_move<T: Send>() {}
     const fn may_be_shared<T: Send + Sync>() {}
     may_move::<sv2_connection>();
+    may_move::<sv2_accounting>();
     may_move::<sv2_decoder>();
     may_move::<sv2_mining_server>();
     may_move::<sv2_mining_client>();
+    may_move::<sv2_extranonce_allocator>();
     may_move::<sv2_template_client>();
     may_move::<sv2_template_provider>();
+    may_move::<sv2_vardiff>();
     #[cfg(feature = "node-ipc")]
     may_move::<sv2_node>();
     may_be_shared::<sv2_identity>();

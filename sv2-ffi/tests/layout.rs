@@ -95,6 +95,8 @@ fn structs_are_laid_out_as_c_sees_them() {
         sv2_certificate { version valid_from not_valid_after server_public_key signature }
         sv2_frame { extension_type message_type reserved payload len }
         sv2_tlv_kind { extension_type field_type reserved max_len }
+        sv2_accounting_options { struct_size batch_shares batch_ms }
+        sv2_share_totals { accepted rejected difficulty work best_difficulty }
         sv2_log { write user_data }
         sv2_mining_client_options { struct_size authority_key allow_unauthenticated plaintext no_clock requires_standard_jobs requires_work_selection requires_version_rolling tlv_big_endian device endpoint_port reserved endpoint_host vendor hardware_version firmware device_id extensions receive_buffer_len send_buffer_len max_channels max_jobs max_extended_jobs max_extended_job_len max_unanswered_shares handshake_timeout_ms setup_timeout_ms open_timeout_ms job_timeout_ms random log }
         sv2_mining_client_share { job_id nonce ntime version extranonce worker }
@@ -116,6 +118,8 @@ fn structs_are_laid_out_as_c_sees_them() {
         sv2_client_channel { channel_id group_channel_id extended has_active_job extranonce_size active_job_id target extranonce_prefix totals }
         sv2_client_job { job_id state version min_ntime nbits version_rolling_allowed reserved prev_hash target extranonce_prefix }
         sv2_unanswered_share { sequence_number job_id submitted_ms }
+        sv2_extranonce_layout { upstream_prefix server_id index_len rollable_len }
+        sv2_extranonce_prefix { bytes index prefix_len full_len reserved }
         sv2_job_source { kind job_id template_id mining_job_token }
         sv2_payout_output { script_pubkey parts }
         sv2_mining_server_options { struct_size identity plaintext no_vardiff fixed_version strict_ntime work_selection no_worker_identity forward_extensions count_loopback no_server_id reserved pool_tag server_id index_len rollable_len shares_per_minute min_hash_rate version_mask batch_shares batch_ms past_jobs max_shares_per_job max_future_templates max_clients max_handshakes max_clients_per_address max_handshakes_per_address max_connections_per_minute max_channels max_pending_requests max_custom_jobs max_messages_per_second message_burst setup_timeout_ms channel_timeout_ms flush_timeout_ms stall_timeout_ms limits random log }
@@ -138,6 +142,7 @@ fn structs_are_laid_out_as_c_sees_them() {
         sv2_share_work { job tip target merkle_root extranonce_prefix extranonce_size version_mask ntime_rule }
         sv2_share { nonce ntime version extranonce }
         sv2_share_verdict { hash error is_block }
+        sv2_vardiff_options { struct_size shares_per_minute min_hashrate }
         sv2_node_options { struct_size socket_path fee_threshold_sat update_interval_ms call_timeout_ms log }
         sv2_node_state { state version is_test_chain reserved reason }
         sv2_constraint_key { reserved_weight sigops reserved }

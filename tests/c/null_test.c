@@ -11,8 +11,10 @@ static const sv2_bytes_list no_items = {NULL, 0};
 static const sv2_transaction_output_list no_outputs = {NULL, 0};
 
 static void freeing_nothing_is_allowed(void) {
+    sv2_accounting_free(NULL);
     sv2_connection_free(NULL);
     sv2_decoder_free(NULL);
+    sv2_extranonce_allocator_free(NULL);
     sv2_duplicates_free(NULL);
     sv2_extended_job_free(NULL);
     sv2_identity_free(NULL);
@@ -22,6 +24,7 @@ static void freeing_nothing_is_allowed(void) {
     sv2_mining_client_free(NULL);
     sv2_template_client_free(NULL);
     sv2_template_provider_free(NULL);
+    sv2_vardiff_free(NULL);
     sv2_wipe(NULL, 7);
 }
 
@@ -240,6 +243,66 @@ static void functions_of_hashes_and_headers(void) {
     CHECK(sv2_target_difficulty(NULL) == 0);
     RETURNS(SV2_ERROR_NULL, sv2_target_from_difficulty(1, NULL));
     LEAVES_ALONE(hash, SV2_ERROR_ARGUMENT, sv2_target_from_difficulty(-1, &hash));
+}
+
+static void functions_of_the_numbers_of_mining(void) {
+    sv2_vardiff_options vardiff_options = SV2_VARDIFF_OPTIONS_INIT;
+    sv2_accounting_options accounting_options = SV2_ACCOUNTING_OPTIONS_INIT;
+    sv2_extranonce_layout layout = {{NULL, 0}, {NULL, 0}, 1, 0};
+    sv2_extranonce_allocator* allocator;
+    sv2_extranonce_prefix prefix;
+    sv2_vardiff* vardiff;
+    sv2_accounting* accounting;
+    sv2_submit_shares_success message;
+    sv2_share_totals totals;
+    sv2_u256 target = SV2_U256_INIT;
+    double hashrate;
+
+    CHECK(sv2_target_work(NULL) == 0);
+    RETURNS(SV2_ERROR_NULL, sv2_target_from_hashrate(1, 1, NULL));
+    RETURNS(SV2_ERROR_NULL, sv2_target_hashrate(NULL, 1, &hashrate));
+    RETURNS(SV2_ERROR_NULL, sv2_target_hashrate(&target, 1, NULL));
+
+    RETURNS(SV2_ERROR_NULL, sv2_extranonce_allocator_new(NULL, &allocator));
+    RETURNS(SV2_ERROR_NULL, sv2_extranonce_allocator_new(&layout, NULL));
+    RETURNS(SV2_ERROR_NULL, sv2_extranonce_allocator_allocate(NULL, &prefix));
+    RETURNS(SV2_ERROR_NULL, sv2_extranonce_allocator_prefix(NULL, 0, &prefix));
+    RETURNS(SV2_ERROR_NULL, sv2_extranonce_allocator_release(NULL, 0, 0));
+    RETURNS(SV2_ERROR_NULL, sv2_extranonce_allocator_reclaim(NULL, 0));
+    RETURNS(SV2_ERROR_NULL, sv2_extranonce_allocator_set_upstream_prefix(NULL, no_bytes));
+    RETURNS(SV2_ERROR_NULL, sv2_extranonce_allocator_set_server_id(NULL, no_bytes));
+    CHECK(sv2_extranonce_allocator_used(NULL) == 0 && sv2_extranonce_allocator_quarantined(NULL) == 0);
+    RETURNS(SV2_OK, sv2_extranonce_allocator_new(&layout, &allocator)); /* all parts but the index may be empty */
+    RETURNS(SV2_ERROR_NULL, sv2_extranonce_allocator_allocate(allocator, NULL));
+    RETURNS(SV2_ERROR_NULL, sv2_extranonce_allocator_prefix(allocator, 0, NULL));
+    RETURNS(SV2_OK, sv2_extranonce_allocator_set_upstream_prefix(allocator, no_bytes));
+    RETURNS(SV2_OK, sv2_extranonce_allocator_set_server_id(allocator, no_bytes));
+    sv2_extranonce_allocator_free(allocator);
+
+    RETURNS(SV2_ERROR_NULL, sv2_vardiff_new(NULL, 1e12, at_start, &vardiff));
+    RETURNS(SV2_ERROR_NULL, sv2_vardiff_new(&vardiff_options, 1e12, at_start, NULL));
+    RETURNS(SV2_ERROR_NULL, sv2_vardiff_share(NULL, 1, at_start));
+    RETURNS(SV2_ERROR_NULL, sv2_vardiff_decide(NULL, 1, at_start, &hashrate));
+    RETURNS(SV2_ERROR_NULL, sv2_vardiff_restart(NULL, 1, at_start));
+    CHECK(sv2_vardiff_hashrate(NULL) == 0 && sv2_vardiff_estimate(NULL, at_start) == 0);
+    RETURNS(SV2_OK, sv2_vardiff_new(&vardiff_options, 1e12, at_start, &vardiff));
+    RETURNS(SV2_ERROR_NULL, sv2_vardiff_decide(vardiff, 1, at_start, NULL));
+    sv2_vardiff_free(vardiff);
+
+    RETURNS(SV2_ERROR_NULL, sv2_accounting_new(NULL, &accounting));
+    RETURNS(SV2_ERROR_NULL, sv2_accounting_new(&accounting_options, NULL));
+    RETURNS(SV2_ERROR_NULL, sv2_accounting_accept(NULL, 1, 1, &target, at_start));
+    RETURNS(SV2_ERROR_NULL, sv2_accounting_reject(NULL, SV2_SHARE_STALE_SHARE));
+    RETURNS(SV2_ERROR_NULL, sv2_accounting_due(NULL, at_start, &message));
+    RETURNS(SV2_ERROR_NULL, sv2_accounting_flush(NULL, &message));
+    RETURNS(SV2_ERROR_NULL, sv2_accounting_totals(NULL, &totals));
+    CHECK(sv2_accounting_deadline(NULL) == UINT64_MAX);
+    RETURNS(SV2_OK, sv2_accounting_new(&accounting_options, &accounting));
+    RETURNS(SV2_ERROR_NULL, sv2_accounting_accept(accounting, 1, 1, NULL, at_start));
+    RETURNS(SV2_ERROR_NULL, sv2_accounting_due(accounting, at_start, NULL));
+    RETURNS(SV2_ERROR_NULL, sv2_accounting_flush(accounting, NULL));
+    RETURNS(SV2_ERROR_NULL, sv2_accounting_totals(accounting, NULL));
+    sv2_accounting_free(accounting);
 }
 
 static void functions_of_transactions_and_blocks(void) {
@@ -733,6 +796,7 @@ int main(void) {
     RUN(functions_of_hashes_and_headers);
     RUN(functions_of_transactions_and_blocks);
     RUN(functions_of_jobs_and_shares);
+    RUN(functions_of_the_numbers_of_mining);
     RUN(functions_of_template_providers);
     RUN(functions_of_mining_clients);
     RUN(functions_of_template_clients);

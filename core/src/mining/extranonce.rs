@@ -226,6 +226,13 @@ impl ExtranonceAllocator {
         self.prefix_of(prefix.index)
     }
 
+    /// The present prefix of an index that is in use.
+    #[must_use]
+    pub fn prefix(&self, index: u32) -> Option<ExtranoncePrefix> {
+        let (word, bit) = place(index);
+        self.in_use.get(word).filter(|word| **word & bit != 0).map(|_| self.prefix_of(index))
+    }
+
     /// The length of the full extranonce, in bytes.
     #[must_use]
     pub const fn full_len(&self) -> usize {

@@ -1,9 +1,11 @@
 //! The Mining Protocol (spec 5): its parts and engines.
 
+mod accounting;
 mod client;
 mod client_event;
 mod client_options;
 mod client_work;
+mod extranonce;
 mod job;
 mod payout;
 mod server;
@@ -14,11 +16,14 @@ mod server_options;
 mod server_upstream;
 mod server_work;
 mod share;
+mod vardiff;
 
+pub use accounting::*;
 pub use client::*;
 pub use client_event::*;
 pub use client_options::*;
 pub use client_work::*;
+pub use extranonce::*;
 pub use job::*;
 pub use payout::*;
 pub use server::*;
@@ -29,3 +34,4 @@ pub use server_options::*;
 pub use server_upstream::*;
 pub use server_work::*;
 pub use share::*;
+pub use vardiff::*;
