@@ -692,7 +692,7 @@ static void functions_of_template_clients(void) {
 
 static void functions_of_mining_servers(void) {
     sv2_mining_server_options options = SV2_MINING_SERVER_OPTIONS_INIT;
-    static const sv2_str no_text = {NULL, 0}, no_utf8 = {"\xff", 1};
+    static const sv2_str no_utf8 = {"\xff", 1};
     const sv2_payout_output output = {{NULL, 0}, 1}; /* to the empty script */
     sv2_payout* payout;
     sv2_new_template new_template;
