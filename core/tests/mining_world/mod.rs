@@ -13,7 +13,7 @@ use sv2_core::message::{
     Message, NewExtendedMiningJob, NewTemplate, OpenExtendedMiningChannel, OpenStandardMiningChannel, PROTOCOL_MINING,
     Payload, SetNewPrevHashTemplate, SetupConnection, SubmitSharesExtended, SubmitSharesStandard,
 };
-use sv2_core::mining::job::Payout;
+use sv2_core::mining::job::{ExtendedJob, Payout};
 use sv2_core::mining::server::{
     ChannelOpened, CloseReason, ConnectionId, Event, FoundBlock, Server, ServerOptions, Share, WorkId,
 };
@@ -423,6 +423,22 @@ impl Job {
             suffix: message.coinbase_tx_suffix.to_vec(),
             path: message.merkle_path.iter().map(|node| node.0).collect(),
             extranonce_prefix: opened.extranonce_prefix.to_vec(),
+            prev_hash: [n; 32],
+            nbits,
+            min_ntime: min_ntime(n),
+        }
+    }
+
+    /// A job that the server shows.
+    pub fn of(job: &ExtendedJob, job_id: u32, channel_id: u32, extranonce_prefix: &[u8], n: u8, nbits: u32) -> Self {
+        Self {
+            channel_id,
+            job_id,
+            version: job.version(),
+            prefix: job.coinbase_tx_prefix().to_vec(),
+            suffix: job.coinbase_tx_suffix().to_vec(),
+            path: job.merkle_path().iter().map(|node| node.0).collect(),
+            extranonce_prefix: extranonce_prefix.to_vec(),
             prev_hash: [n; 32],
             nbits,
             min_ntime: min_ntime(n),

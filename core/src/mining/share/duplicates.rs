@@ -31,8 +31,8 @@ pub enum Insertion {
     Full,
 }
 
-/// Places in the smallest table.
-const MIN_TABLE: usize = 16;
+/// Places in the smallest table: enough for the three shares that a job of half a minute sees.
+const MIN_TABLE: usize = 4;
 
 impl Duplicates {
     /// An empty set that takes `bound` hashes, at least 1.
