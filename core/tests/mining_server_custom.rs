@@ -220,6 +220,32 @@ fn a_custom_job_for_a_group_is_one_for_its_extended_channels() {
 }
 
 #[test]
+fn a_job_that_only_some_of_a_group_have_has_no_number_for_the_group() {
+    let mut world = World::with(|options| options.work_selection = true);
+    world.tip(1, HARD_NBITS);
+    world.set_up(1, FLAG_REQUIRES_WORK_SELECTION);
+    world.open_extended(1);
+    world.open_extended(1);
+    world.take(1);
+    world.send(1, &custom(&outputs()));
+    accept(&mut world);
+    world.send(1, &SetCustomMiningJob { channel_id: 1, ..custom(&outputs()) });
+    assert_eq!(world.server.accept_custom_job(1, 33, world.now), Err(ServerError::CustomJobRefused));
+    world.run();
+    world.expect(1, refused(1, "invalid-job-param-value").into());
+}
+
+#[test]
+fn a_custom_job_that_nobody_could_mine_is_refused() {
+    let mut world = world_on(HARD_NBITS);
+    world.send(1, &SetCustomMiningJob { coinbase_tx_outputs: &[2, 0], ..custom(&outputs()) });
+    let result = world.server.accept_custom_job(1, 33, world.now);
+    assert!(matches!(result, Err(ServerError::Job(_))), "{result:?}");
+    world.run();
+    world.expect(1, refused(2, "invalid-job-param-value").into());
+}
+
+#[test]
 fn a_custom_job_that_is_a_job_of_the_pool_earns_nothing_twice() {
     // A client that selects its work has no job of the pool; the channel alone shows what would happen.
     use std::sync::Arc;

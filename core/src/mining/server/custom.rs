@@ -35,39 +35,40 @@ impl Server {
             self.refuse_custom(connection, &message, error_code);
             return Err(ServerError::CustomJobRefused);
         }
-        let job_id = self.next_job_id();
-        let max = self.options.max_custom_jobs;
-        let version_rolling = self.options.version_mask != 0;
-        let mut given = Ok(None);
-        for channel_id in self.extended_channels(connection, message.channel_id) {
-            let Ok(channel) = self.channel_mut(connection, channel_id) else { continue };
-            let added = JobFactory::new("", "", channel.inner.full_extranonce_len())
-                .and_then(|factory| factory.with_version_rolling(version_rolling).custom(&message))
-                .map_err(ServerError::Job)
-                .and_then(|job| {
-                    let added = channel.inner.add_custom_job(job_id, Arc::new(job), message.min_ntime, max);
-                    added.map_err(|_| ServerError::CustomJobRefused)
-                });
-            given = added.map(Some);
-            if given.is_err() {
-                break;
-            }
-        }
-        match given {
-            Ok(Some(job_id)) => {
+        match self.add_custom_job(connection, &message) {
+            Ok(job_id) => {
                 let (channel_id, request_id) = (message.channel_id, message.request_id);
                 self.send(connection, &SetCustomMiningJobSuccess { channel_id, request_id, job_id });
                 Ok(job_id)
-            }
-            Ok(None) => {
-                self.refuse_custom(connection, &message, error_code::INVALID_CHANNEL_ID);
-                Err(ServerError::CustomJobRefused)
             }
             Err(error) => {
                 self.refuse_custom(connection, &message, error_code::INVALID_JOB_PARAM_VALUE);
                 Err(error)
             }
         }
+    }
+
+    /// Makes the job and gives it to the channel, or to each of the group, under one number.
+    fn add_custom_job(&mut self, id: ConnectionId, message: &SetCustomMiningJob<'_>) -> Result<u32, ServerError> {
+        let channels = self.extended_channels(id, message.channel_id);
+        let first = channels.first().and_then(|channel_id| self.channel(id, *channel_id));
+        // Those of the others in the group have the same length.
+        let extranonce_len = first.ok_or(ServerError::UnknownChannel)?.full_extranonce_len();
+        let factory = JobFactory::new("", "", extranonce_len).map_err(ServerError::Job)?;
+        let job = factory.with_version_rolling(self.options.version_mask != 0).custom(message);
+        let job = Arc::new(job.map_err(ServerError::Job)?);
+        let (job_id, max) = (self.next_job_id(), self.options.max_custom_jobs);
+        let mut given = None;
+        for channel_id in channels {
+            let channel = self.channel_mut(id, channel_id)?;
+            let added = channel.inner.add_custom_job(job_id, Arc::clone(&job), message.min_ntime, max);
+            let added = added.map_err(|_| ServerError::CustomJobRefused)?;
+            if *given.get_or_insert(added) != added {
+                // Some had it already, others not: there is no one number for it.
+                return Err(ServerError::CustomJobRefused);
+            }
+        }
+        given.ok_or(ServerError::UnknownChannel)
     }
 
     /// Refuses the job that an [`Event::SetCustomMiningJob`] asked for, with an error code such as "invalid-mining-job-token".
