@@ -217,3 +217,18 @@ fn names_of_work_are_kept_apart() {
     let result = world.server.new_upstream_job(5, &upstream.job(1, Some(1)), now);
     assert_eq!(result.unwrap_err(), ServerError::NoTip);
 }
+
+#[test]
+fn who_comes_after_the_length_of_the_extranonce_has_changed_is_in_the_same_group() {
+    let upstream = Upstream::new();
+    let (mut world, _) = proxy(&upstream, &CHANNEL);
+    let first = world.open(1, true, UPSTREAM, Some(EASY));
+    let longer = UpstreamChannel { extranonce_prefix: &[6; 8], ..CHANNEL };
+    world.server.set_upstream(UPSTREAM, &longer, world.now).unwrap();
+    let second = world.open(1, true, UPSTREAM, Some(EASY));
+    assert_eq!((first.group_channel_id, second.group_channel_id), (1, 1));
+    assert_eq!(second.extranonce_prefix.len(), 16);
+    world.server.close_channel(1, first.channel_id, "", world.now).unwrap();
+    world.server.close_channel(1, second.channel_id, "", world.now).unwrap();
+    assert_eq!(world.server.remove_work(UPSTREAM), Ok(()));
+}

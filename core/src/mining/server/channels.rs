@@ -189,8 +189,15 @@ impl Server {
     }
 
     pub(super) fn set_prefix(&mut self, id: ConnectionId, channel_id: u32, prefix: Extranonce) {
-        let Ok(channel) = self.channel_mut(id, channel_id) else { return };
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        let Some(channel) = client.channels.get_mut(&channel_id) else { return };
         channel.inner.set_extranonce_prefix(prefix);
+        // What holds for one of a group holds for all: they mine the same.
+        let (group, len) = (channel.group, channel.inner.full_extranonce_len());
+        let place = client.groups.binary_search_by_key(&group, |group| group.channels.group_channel_id());
+        if let Some(group) = place.ok().and_then(|place| client.groups.get_mut(place)) {
+            group.channels.set_full_extranonce_len(len);
+        }
         self.send(id, &SetExtranoncePrefix { channel_id, extranonce_prefix: &prefix });
     }
 

@@ -107,7 +107,8 @@ impl Server {
         let (bytes, extranonce_size) = work.extranonce(prefix, open.kind);
         let first_target = first_target.max(work.hardest_target);
         let client = self.clients.get_mut(&id).ok_or(ServerError::UnknownConnection)?;
-        let group = client.group_of(work_id, bytes.len() + extranonce_size).ok_or(ServerError::UnknownConnection)?;
+        let full_extranonce_len = bytes.len() + extranonce_size;
+        let group = client.group_of(work_id, full_extranonce_len).ok_or(ServerError::UnknownConnection)?;
         let channel_id = client.next_id().ok_or(ServerError::UnknownConnection)?;
         let inner = ServerChannel::new(
             channel_id,
@@ -131,7 +132,7 @@ impl Server {
         });
         let sent = client.send_success(open, &channel, group).and_then(|()| client.send_first_jobs(&mut channel, work));
         client.channels.insert(channel_id, channel);
-        client.join_group(group, channel_id);
+        client.join_group(group, channel_id, full_extranonce_len);
         work.members.insert((id, group));
         self.channels += 1;
         if client.phase != Phase::Mining && !client.is_closing() {
@@ -232,11 +233,10 @@ impl Client {
         Some(group_id)
     }
 
-    fn join_group(&mut self, group_id: u32, channel_id: u32) {
+    fn join_group(&mut self, group_id: u32, channel_id: u32, full_extranonce_len: usize) {
         let place = self.groups.binary_search_by_key(&group_id, |group| group.channels.group_channel_id());
         if let Some(group) = place.ok().and_then(|place| self.groups.get_mut(place)) {
-            let len = group.channels.full_extranonce_len();
-            group.channels.add(channel_id, len);
+            group.channels.add(channel_id, full_extranonce_len);
         }
     }
 
