@@ -18,7 +18,7 @@ fn main() {
     println!("cargo::rustc-link-arg-bins={}", library.display());
     println!("cargo::rustc-link-arg-bins=-Wl,-rpath,{}", library.parent().expect("a file").display());
 
-    for source in ["c/ours.h", "c/ours.c", "c/provider.c", "c/shares.c", "c/heap.c"] {
+    for source in ["c/ours.h", "c/ours.c", "c/pool.c", "c/provider.c", "c/shares.c", "c/heap.c"] {
         println!("cargo::rerun-if-changed={source}");
     }
     cc::Build::new()
@@ -27,7 +27,7 @@ fn main() {
         .extra_warnings(true)
         .warnings_into_errors(true)
         .include(root.join("include"))
-        .files(["c/ours.c", "c/provider.c", "c/shares.c", "c/heap.c"])
+        .files(["c/ours.c", "c/pool.c", "c/provider.c", "c/shares.c", "c/heap.c"])
         .compile("ours");
 }
 

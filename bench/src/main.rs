@@ -5,6 +5,7 @@ mod data;
 mod heap;
 mod measure;
 mod ours;
+mod pool;
 mod provider;
 mod seals;
 mod shares;
@@ -30,7 +31,7 @@ const TEMPLATE_DISTRIBUTION: u8 = 2;
 const AUTHORITY_SECRET: [u8; 32] = [7; 32];
 const STATIC_SECRET: [u8; 32] = [9; 32];
 
-const USAGE: &str = "usage: sv2-bench [--check] [--rounds=N] [--only=plain|memory|noise|handshake|tip|slow|shares]
+const USAGE: &str = "usage: sv2-bench [--check] [--rounds=N] [--only=plain|memory|noise|handshake|tip|slow|shares|pool]
   --check   fail if a bar is missed
   --rounds  turns that each contestant takes
   --only    one part, for a profiler";
@@ -62,7 +63,7 @@ fn main() -> ExitCode {
 type Part = (&'static str, fn(&mut Bench));
 
 /// The parts of the table.
-const PARTS: [Part; 7] = [
+const PARTS: [Part; 8] = [
     ("plain", Bench::plain_frames),
     ("memory", Bench::a_large_message_in_memory),
     ("noise", Bench::over_noise),
@@ -70,6 +71,7 @@ const PARTS: [Part; 7] = [
     ("tip", Bench::a_new_tip),
     ("slow", Bench::slow_clients),
     ("shares", Bench::shares),
+    ("pool", Bench::a_pool),
 ];
 
 struct Bench {
@@ -242,5 +244,24 @@ impl Bench {
         self.table.row(&name, Time(one), Time(bare), Within(1.15));
         self.table.row("  against stratum-core", Time(one), Time(theirs), Context);
         self.table.row("  in batches of 64, against one at a time", Time(many), Time(one), Faster(2.0));
+    }
+
+    fn a_pool(&mut self) {
+        let (mut ours, mut theirs) = (pool::Shares::new(&self.our_keys), pool::TheirShares::new(&self.their_keys));
+        let [ours, theirs] = measure::times_prepared(self.rounds, [&mut ours, &mut theirs]);
+        let each = |time: f64| Time(time / f64::from(pool::SHARES));
+        self.table.row(
+            "a share: receive, decrypt, validate, acknowledge ten at a time",
+            each(ours),
+            each(theirs),
+            Faster(3.0),
+        );
+        for (clients, rounds) in [(100, self.rounds), (10_000, self.rounds.div_ceil(10))] {
+            let mut jobs = pool::Jobs::new(&self.our_keys, clients);
+            let mut seals = Seals::of_message(clients, jobs.warm_up() / clients);
+            let [bare, ours] = measure::times_prepared(rounds, [&mut seals, &mut jobs]);
+            let name = format!("a job to {clients} clients, against as many bare seals");
+            self.table.row(&name, Time(ours), Time(bare), Within(1.3));
+        }
     }
 }

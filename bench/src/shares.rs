@@ -9,7 +9,7 @@ use stratum_core::bitcoin::{Amount, ScriptBuf, Target, TxOut};
 use stratum_core::channels_sv2::extranonce_manager::ExtranonceAllocator;
 use stratum_core::channels_sv2::server::extended::ExtendedChannel;
 use stratum_core::channels_sv2::server::share_accounting::ShareValidationResult;
-use stratum_core::mining_sv2::SubmitSharesExtendedOwned;
+use stratum_core::mining_sv2::{SubmitSharesExtendedOwned, SubmitSharesSuccess};
 use stratum_core::template_distribution_sv2::{NewTemplateOwned, SetNewPrevHashOwned};
 
 /// P2WPKH.
@@ -87,9 +87,14 @@ impl Ours {
 
 /// Their channel with the same job. Each share has the next nonce, and is accepted and remembered.
 pub struct Theirs {
+    channel: SubmittedTo,
+    nonce: u32,
+}
+
+/// A channel of theirs that takes every hash.
+pub struct SubmittedTo {
     channel: ExtendedChannel,
     job_id: u32,
-    nonce: u32,
     left: u32,
 }
 
@@ -99,8 +104,7 @@ const SHARES_OF_A_CHANNEL: u32 = 1 << 19;
 impl Theirs {
     /// Before the first share.
     pub fn new() -> Self {
-        let (channel, job_id) = their_channel();
-        Self { channel, job_id, nonce: 0, left: SHARES_OF_A_CHANNEL }
+        Self { channel: SubmittedTo::new(), nonce: 0 }
     }
 
     /// As [`Ours::check`].
@@ -109,21 +113,38 @@ impl Theirs {
     }
 
     fn check_one(&mut self) -> u64 {
+        let share = their_share(&self.channel, self.nonce);
+        self.nonce += 1;
+        self.channel.validate(share)
+    }
+}
+
+/// A share of the channel's job.
+pub fn their_share(channel: &SubmittedTo, nonce: u32) -> SubmitSharesExtendedOwned {
+    SubmitSharesExtendedOwned {
+        channel_id: 1,
+        sequence_number: nonce,
+        job_id: channel.job_id,
+        nonce,
+        ntime: NTIME,
+        version: VERSION,
+        extranonce: EXTRANONCE[PREFIX_LEN..].to_vec().try_into().expect("16 bytes"),
+    }
+}
+
+impl SubmittedTo {
+    /// Before the first share.
+    pub fn new() -> Self {
+        let (channel, job_id) = their_channel();
+        Self { channel, job_id, left: SHARES_OF_A_CHANNEL }
+    }
+
+    /// Accepts the share and remembers it; returns the first eight bytes of its hash.
+    fn validate(&mut self, share: SubmitSharesExtendedOwned) -> u64 {
         if self.left == 0 {
-            (self.channel, self.job_id) = their_channel();
-            self.left = SHARES_OF_A_CHANNEL;
+            *self = Self::new();
         }
         self.left -= 1;
-        let share = SubmitSharesExtendedOwned {
-            channel_id: 1,
-            sequence_number: self.nonce,
-            job_id: self.job_id,
-            nonce: self.nonce,
-            ntime: NTIME,
-            version: VERSION,
-            extranonce: EXTRANONCE[PREFIX_LEN..].to_vec().try_into().expect("16 bytes"),
-        };
-        self.nonce += 1;
         match self.channel.validate_share(share) {
             Ok(ShareValidationResult::Valid(hash)) => {
                 let hash: &[u8; 32] = hash.as_ref();
@@ -131,6 +152,19 @@ impl Theirs {
             }
             other => panic!("not accepted: {other:?}"),
         }
+    }
+
+    /// Accepts the share, and gives the answer when it is time for one.
+    pub fn submit(&mut self, share: SubmitSharesExtendedOwned) -> Option<SubmitSharesSuccess> {
+        let channel_id = share.channel_id;
+        self.validate(share);
+        let account = self.channel.get_share_accounting();
+        account.should_acknowledge().then(|| SubmitSharesSuccess {
+            channel_id,
+            last_sequence_number: account.get_last_share_sequence_number(),
+            new_submits_accepted_count: account.get_last_batch_accepted(),
+            new_shares_sum: account.get_last_batch_work_sum(),
+        })
     }
 }
 

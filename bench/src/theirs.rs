@@ -8,7 +8,9 @@ use stratum_core::codec_sv2::{
     Decoded, Decoder, Decrypted, EncodableFrame, Handshake, MessageFrame, NoiseDecoder, NoiseEncoder,
     TransportDecryptState, TransportEncryptState,
 };
-use stratum_core::mining_sv2::{NewExtendedMiningJob, SubmitSharesStandard};
+use stratum_core::mining_sv2::{
+    NewExtendedMiningJob, SubmitSharesExtendedOwned, SubmitSharesStandard, SubmitSharesSuccess,
+};
 use stratum_core::noise_sv2::{Initiator, Responder};
 use stratum_core::parsers_sv2::{Mining, TemplateDistribution};
 use stratum_core::template_distribution_sv2::RequestTransactionDataSuccess;
@@ -194,6 +196,53 @@ impl End {
                     return sum_of(frame.header().msg_type(), frame.payload());
                 }
                 Decrypted::Incomplete(_, opening) => this.opening = Some(opening),
+            }
+        }
+    }
+}
+
+// Shares, as their pool takes them
+
+impl End {
+    /// Seals a share into what the other end's socket gives.
+    pub fn seal_share(&mut self, share: SubmitSharesExtendedOwned, socket: &mut Vec<u8>) {
+        let this = &mut *self.0;
+        let frame = MessageFrame::from_message(share, 0x1b, 0, true).expect("short enough");
+        socket.extend_from_slice(this.encoder.encode_transport(frame, &mut this.sealing).expect("sealed").as_ref());
+    }
+
+    /// Receives shares, hands each to `submit`, and seals the answers; returns how many shares there were.
+    pub fn receive_shares(
+        &mut self,
+        mut socket: &[u8],
+        mut submit: impl FnMut(SubmitSharesExtendedOwned) -> Option<SubmitSharesSuccess>,
+    ) -> u64 {
+        let this = &mut *self.0;
+        let mut count = 0;
+        loop {
+            let room = this.decoder.writable();
+            let Some((now, later)) = socket.split_at_checked(room.len()) else { return count };
+            room.copy_from_slice(now);
+            socket = later;
+            let opening = this.opening.take().expect("no error before");
+            match this.decoder.next_transport_frame(opening).expect("authentic") {
+                Decrypted::Frame(mut frame, opening) => {
+                    this.opening = Some(opening);
+                    let Ok(Mining::SubmitSharesExtended(share)) =
+                        Mining::try_from((frame.header().msg_type(), frame.payload()))
+                    else {
+                        panic!("not the message that was sent");
+                    };
+                    count += 1;
+                    if let Some(success) = submit(share.into_owned()) {
+                        let frame = MessageFrame::from_message(success, 0x1c, 0, true).expect("short enough");
+                        black_box(this.encoder.encode_transport(frame, &mut this.sealing).expect("sealed").as_ref());
+                    }
+                }
+                Decrypted::Incomplete(_, opening) => this.opening = Some(opening),
+            }
+            if socket.is_empty() && count % u64::from(crate::pool::SHARES) == 0 && count > 0 {
+                return count;
             }
         }
     }
