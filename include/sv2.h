@@ -5328,6 +5328,11 @@ typedef struct sv2_new_prev_hash {
 #define SV2_SHARE_DUPLICATE_SHARE 9
 
 /**
+ * What an extension appended to the message makes it invalid (spec 3.4.3): invalid-share.
+ */
+#define SV2_SHARE_INVALID_TLV 10
+
+/**
  * It is new, and in the set from now on.
  */
 #define SV2_INSERTION_NEW 0

@@ -31,7 +31,7 @@ const TEMPLATE_DISTRIBUTION: u8 = 2;
 const AUTHORITY_SECRET: [u8; 32] = [7; 32];
 const STATIC_SECRET: [u8; 32] = [9; 32];
 
-const USAGE: &str = "usage: sv2-bench [--check] [--rounds=N] [--only=plain|memory|noise|handshake|tip|slow|shares|pool]
+const USAGE: &str = "usage: sv2-bench [--check] [--rounds=N] [--only=plain|memory|noise|handshake|tip|slow|shares|pool|jobs]
   --check   fail if a bar is missed
   --rounds  turns that each contestant takes
   --only    one part, for a profiler";
@@ -63,7 +63,7 @@ fn main() -> ExitCode {
 type Part = (&'static str, fn(&mut Bench));
 
 /// The parts of the table.
-const PARTS: [Part; 8] = [
+const PARTS: [Part; 9] = [
     ("plain", Bench::plain_frames),
     ("memory", Bench::a_large_message_in_memory),
     ("noise", Bench::over_noise),
@@ -71,7 +71,8 @@ const PARTS: [Part; 8] = [
     ("tip", Bench::a_new_tip),
     ("slow", Bench::slow_clients),
     ("shares", Bench::shares),
-    ("pool", Bench::a_pool),
+    ("pool", Bench::shares_in_a_pool),
+    ("jobs", Bench::jobs_of_a_pool),
 ];
 
 struct Bench {
@@ -246,7 +247,7 @@ impl Bench {
         self.table.row("  in batches of 64, against one at a time", Time(many), Time(one), Faster(2.0));
     }
 
-    fn a_pool(&mut self) {
+    fn shares_in_a_pool(&mut self) {
         let (mut ours, mut theirs) = (pool::Shares::new(&self.our_keys), pool::TheirShares::new(&self.their_keys));
         let [ours, theirs] = measure::times_prepared(self.rounds, [&mut ours, &mut theirs]);
         let each = |time: f64| Time(time / f64::from(pool::SHARES));
@@ -256,6 +257,9 @@ impl Bench {
             each(theirs),
             Faster(3.0),
         );
+    }
+
+    fn jobs_of_a_pool(&mut self) {
         for (clients, rounds) in [(100, self.rounds), (10_000, self.rounds.div_ceil(10))] {
             let mut jobs = pool::Jobs::new(&self.our_keys, clients);
             let mut seals = Seals::of_message(clients, jobs.warm_up() / clients);

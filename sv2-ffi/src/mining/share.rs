@@ -102,6 +102,8 @@ pub const SV2_SHARE_NON_ROLLABLE_VERSION_BIT: sv2_share_error = 7;
 pub const SV2_SHARE_DIFFICULTY_TOO_LOW: sv2_share_error = 8;
 /// The share was submitted before.
 pub const SV2_SHARE_DUPLICATE_SHARE: sv2_share_error = 9;
+/// What an extension appended to the message makes it invalid (spec 3.4.3): invalid-share.
+pub const SV2_SHARE_INVALID_TLV: sv2_share_error = 10;
 
 /// What a share is.
 #[repr(C)]
@@ -372,8 +374,9 @@ fn number_of(error: ShareError) -> sv2_share_error {
         ShareError::VersionRollingNotAllowed => SV2_SHARE_VERSION_ROLLING_NOT_ALLOWED,
         ShareError::NonRollableVersionBit => SV2_SHARE_NON_ROLLABLE_VERSION_BIT,
         ShareError::DifficultyTooLow => SV2_SHARE_DIFFICULTY_TOO_LOW,
+        ShareError::DuplicateShare => SV2_SHARE_DUPLICATE_SHARE,
         // The last one; core may have more one day.
-        _ => SV2_SHARE_DUPLICATE_SHARE,
+        _ => SV2_SHARE_INVALID_TLV,
     }
 }
 

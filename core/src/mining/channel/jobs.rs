@@ -20,10 +20,26 @@ pub(super) struct ChannelJob {
     pub(super) merkle_root: Option<Hash>,
     /// That of the channel when the job became active.
     pub(super) target: Target,
+    /// What a share that meets it counts for.
+    pub(super) worth: Worth,
     pub(super) min_ntime: u32,
     pub(super) duplicates: Duplicates,
     /// Whether another job was asked for because many shares are remembered.
     pub(super) is_worn: bool,
+}
+
+/// What a share counts for. To say it exactly takes a good part of the time in which the share is hashed, so a job knows it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Worth {
+    pub(super) difficulty: f64,
+    /// In hashes.
+    pub(super) work: f64,
+}
+
+impl Worth {
+    pub(super) fn of(target: &Target) -> Self {
+        Self { difficulty: target.difficulty(), work: target.work() }
+    }
 }
 
 impl ChannelJob {
@@ -122,7 +138,7 @@ impl Jobs {
         let Some(place) = self.future.iter().position(|future| future.job_id == job_id) else { return false };
         let mut job = self.future.swap_remove(place);
         self.clear();
-        (job.min_ntime, job.target) = (min_ntime, target);
+        (job.min_ntime, job.target, job.worth) = (min_ntime, target, Worth::of(&target));
         self.live.push_back(job);
         true
     }

@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::jobs::{ChannelJob, Jobs};
+use super::jobs::{ChannelJob, Jobs, Worth};
 use super::{ChannelKind, Extranonce};
 use crate::Time;
 use crate::bitcoin::{Hash, Header, Sha256d, Target};
@@ -350,6 +350,7 @@ impl ServerChannel {
             merkle_root: is_standard.then(|| job.merkle_root(&[&self.extranonce_prefix])),
             job,
             target: self.target,
+            worth: Worth::of(&self.target),
             min_ntime,
             duplicates: Duplicates::new(self.options.max_shares_per_job),
             is_worn: false,
@@ -444,7 +445,7 @@ impl ChannelJob {
 
     /// What is to be said of a share of it.
     fn accepted(&self, share: &Share<'_>, hash: Hash, block: Option<Header>, tip: &Tip) -> Accepted {
-        let target = if self.target.is_met_by(&hash) { self.target } else { tip.block_target };
+        let worth = if self.target.is_met_by(&hash) { self.worth } else { Worth::of(&tip.block_target) };
         let mut extranonce = self.extranonce_prefix;
         extranonce.extend(share.extranonce);
         Accepted {
@@ -453,8 +454,8 @@ impl ChannelJob {
             extranonce_prefix_len: self.extranonce_prefix.len(),
             hash,
             block,
-            difficulty: target.difficulty(),
-            work: target.work(),
+            difficulty: worth.difficulty,
+            work: worth.work,
             wants_job: false,
         }
     }
