@@ -25,7 +25,7 @@
 namespace host {
 
 struct EngineServerOptions {
-    std::vector<Subnet> exempt;  // clients from there do not count for their address
+    std::vector<Subnet> exempt{};  // clients from there do not count for their address
     bool log_addresses = false;
     std::string client = "client";  // what one is called in the log
     // How many bytes the system may keep for a client that does not read; 0 is as it likes, which can be megabytes each. What is

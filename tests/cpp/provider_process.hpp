@@ -1,4 +1,4 @@
-// sv2-template-provider as a process, until the case ends.
+// A program as a process, until the case ends.
 #pragma once
 
 #include <fcntl.h>
@@ -17,16 +17,16 @@
 
 #include "check.hpp"
 
-class ProviderProcess {
+class Process {
 public:
     // Where what it says goes: to a file in its directory, or into a pipe that nobody reads.
     enum class Says { to_a_file, to_nobody };
 
-    // Runs `program` with its data in `directory`.
-    ProviderProcess(const std::string& program, const std::filesystem::path& directory,
-                    const std::vector<std::string>& options, Says says = Says::to_a_file)
+    // Runs `program`, and keeps in `directory` what it says.
+    Process(const std::string& program, const std::filesystem::path& directory, const std::vector<std::string>& options,
+            Says says = Says::to_a_file)
         : log_(directory / ("log-" + std::to_string(++count()))) {
-        std::vector<std::string> arguments{program, "-regtest", "-sv2port=0", "-datadir=" + directory.string()};
+        std::vector<std::string> arguments{program};
         arguments.insert(arguments.end(), options.begin(), options.end());
         std::vector<char*> pointers;
         for (std::string& argument : arguments) pointers.push_back(argument.data());
@@ -46,11 +46,11 @@ public:
             ::_exit(127);
         }
     }
-    ~ProviderProcess() {
+    ~Process() {
         if (pid_ > 0) end(SIGTERM);
     }
-    ProviderProcess(const ProviderProcess&) = delete;
-    ProviderProcess& operator=(const ProviderProcess&) = delete;
+    Process(const Process&) = delete;
+    Process& operator=(const Process&) = delete;
 
     // All it has said.
     std::string said() const {
@@ -101,4 +101,19 @@ private:
 
     std::filesystem::path log_;
     pid_t pid_ = -1;
+};
+
+// sv2-template-provider on its embedded chain, with its data in `directory`.
+class ProviderProcess : public Process {
+public:
+    ProviderProcess(const std::string& program, const std::filesystem::path& directory, std::vector<std::string> options,
+                    Says says = Says::to_a_file)
+        : Process(program, directory, with(directory, std::move(options)), says) {}
+
+private:
+    static std::vector<std::string> with(const std::filesystem::path& directory, std::vector<std::string> options) {
+        const std::vector<std::string> first{"-regtest", "-sv2port=0", "-datadir=" + directory.string()};
+        options.insert(options.begin(), first.begin(), first.end());
+        return options;
+    }
 };
