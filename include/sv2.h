@@ -486,6 +486,91 @@
 #define SV2_MINING_JOB_CUSTOM 4
 
 /**
+ * A hash meets the network's target. It is on its way to the upstream already, if there is one; comes before all other events. See
+ * `as.block_found`.
+ */
+#define SV2_MINING_PROXY_EVENT_BLOCK_FOUND 1
+
+/**
+ * Connect a socket to this server, then call sv2_mining_proxy_upstream_connected, or sv2_mining_proxy_upstream_disconnected if that
+ * is not possible. There is never more than one. See `as.connect_upstream`.
+ */
+#define SV2_MINING_PROXY_EVENT_CONNECT_UPSTREAM 2
+
+/**
+ * There are bytes in sv2_mining_proxy_upstream_output: write them, and say so with sv2_mining_proxy_upstream_sent; if that leaves
+ * more, the event comes again.
+ */
+#define SV2_MINING_PROXY_EVENT_UPSTREAM_WRITABLE 3
+
+/**
+ * Close the upstream's socket; the proxy has forgotten the connection, and asks for another one when it is time. See
+ * `as.close_upstream`.
+ */
+#define SV2_MINING_PROXY_EVENT_CLOSE_UPSTREAM 4
+
+/**
+ * The upstream has accepted the connection. See `as.upstream`.
+ */
+#define SV2_MINING_PROXY_EVENT_UPSTREAM_READY 5
+
+/**
+ * There is no upstream any more, and the next one is sought. Miners keep their connections. See `as.upstream`.
+ */
+#define SV2_MINING_PROXY_EVENT_UPSTREAM_LOST 6
+
+/**
+ * The upstream acknowledges shares. See `as.upstream_accepted`.
+ */
+#define SV2_MINING_PROXY_EVENT_UPSTREAM_ACCEPTED 7
+
+/**
+ * The upstream refuses a share, or it could not be sent to it. See `as.upstream_rejected`.
+ */
+#define SV2_MINING_PROXY_EVENT_UPSTREAM_REJECTED 8
+
+/**
+ * There are bytes in sv2_mining_proxy_output for this miner. See `as.writable`.
+ */
+#define SV2_MINING_PROXY_EVENT_WRITABLE 9
+
+/**
+ * Close the miner's socket; the proxy has forgotten the connection. See `as.close`.
+ */
+#define SV2_MINING_PROXY_EVENT_CLOSE 10
+
+/**
+ * A miner has a channel. See `as.channel_opened`.
+ */
+#define SV2_MINING_PROXY_EVENT_CHANNEL_OPENED 11
+
+/**
+ * A channel is over. See `as.channel_closed`.
+ */
+#define SV2_MINING_PROXY_EVENT_CHANNEL_CLOSED 12
+
+/**
+ * Aggregation: a share is good. In pass-through the upstream judges. See `as.share_accepted`.
+ */
+#define SV2_MINING_PROXY_EVENT_SHARE_ACCEPTED 13
+
+/**
+ * A share was refused here. See `as.share_rejected`.
+ */
+#define SV2_MINING_PROXY_EVENT_SHARE_REJECTED 14
+
+/**
+ * All miners share one extended channel of the upstream: its extranonce space is divided among them, their shares are judged here,
+ * and those that meet the upstream's target go up.
+ */
+#define SV2_MINING_PROXY_AGGREGATE 0
+
+/**
+ * Each channel of a miner is a channel of the upstream, which judges.
+ */
+#define SV2_MINING_PROXY_PASS_THROUGH 1
+
+/**
  * A block was found: submit it before anything else. It comes before all other events; that its share was accepted follows in its
  * turn. See `as.block_found`.
  */
@@ -949,6 +1034,22 @@ typedef struct sv2_job_factory sv2_job_factory;
  * ones.
  */
 typedef struct sv2_mining_client sv2_mining_client;
+
+/**
+ * Takes work from one mining server at a time and gives it to any number of miners (spec 5.2), without sockets.
+ *
+ * The loop of its user: hand in what happens (_connect, _receive, _sent, _disconnect from the miners' sockets; _upstream_connected,
+ * _upstream_receive, _upstream_sent, _upstream_disconnected from the one to the mining server; _tick when _next_deadline has come, for
+ * the first time at once). After each input take all events with _next_event and do what they say. Inputs are allowed in between.
+ * Miners' connections are named by numbers of the host.
+ *
+ * In aggregation all miners share one extended channel of the upstream; in pass-through each channel of a miner is one of the
+ * upstream. When the upstream is lost, the next one is asked for; miners keep their connections and channels, and get the new
+ * upstream's extranonce prefix and jobs. Shares that were not answered, and those found meanwhile, wait for an upstream with the same
+ * work; if none comes, they are refused as "stale-share", in pass-through to the miner, in aggregation with
+ * SV2_MINING_PROXY_EVENT_UPSTREAM_REJECTED.
+ */
+typedef struct sv2_mining_proxy sv2_mining_proxy;
 
 /**
  * Gives work to any number of miners and takes what they find (spec 5), without sockets: the engine of a pool.
@@ -3541,6 +3642,42 @@ typedef struct sv2_payout_output {
 } sv2_payout_output;
 
 /**
+ * A mining server that a proxy can take its work from.
+ */
+typedef struct sv2_mining_upstream {
+    /**
+     * The public key, 32 bytes, of the authority that the server must have a certificate of. NULL is an error unless
+     * `allow_unauthenticated` or `plaintext` is set.
+     */
+    const uint8_t *authority_key;
+    /**
+     * Anything but 0: encrypt, but take any server that answers. Who that is cannot be known then.
+     */
+    uint8_t allow_unauthenticated;
+    /**
+     * Anything but 0: no encryption, for a network in which everybody is trusted. There must be no `authority_key` then.
+     */
+    uint8_t plaintext;
+    /**
+     * Its port.
+     */
+    uint16_t port;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+    /**
+     * Its name or address, UTF-8 of at most 255 bytes.
+     */
+    struct sv2_str host;
+    /**
+     * Whom it pays, UTF-8 of at most 255 bytes. Empty: in pass-through each miner's own identity; in aggregation that of the
+     * first miner.
+     */
+    struct sv2_str user_identity;
+} sv2_mining_upstream;
+
+/**
  * What a mining server offers, to how many, and how long it waits. A zero means the usual value, which is given with each member.
  * Initialise with SV2_MINING_SERVER_OPTIONS_INIT, and set `identity`.
  */
@@ -3722,6 +3859,129 @@ typedef struct sv2_mining_server_options {
 } sv2_mining_server_options;
 
 /**
+ * Where a proxy takes work from and to whom it gives it. A zero means the usual value, which is given with each member. Initialise
+ * with SV2_MINING_PROXY_OPTIONS_INIT, and set `upstreams`, `upstream_count` and `downstream`. What it points to is copied.
+ */
+typedef struct sv2_mining_proxy_options {
+    /**
+     * The size of this struct.
+     */
+    size_t struct_size;
+    /**
+     * The servers to take work from, the preferred one first.
+     */
+    const struct sv2_mining_upstream *upstreams;
+    /**
+     * How many there are: at least one.
+     */
+    size_t upstream_count;
+    /**
+     * The miners' side: identity, bounds, deadlines, and in aggregation their targets. Its `random` and `log` are not looked at.
+     */
+    const struct sv2_mining_server_options *downstream;
+    /**
+     * One of SV2_MINING_PROXY_AGGREGATE and SV2_MINING_PROXY_PASS_THROUGH.
+     */
+    uint32_t mode;
+    /**
+     * Anything but 0: the upstream need not allow the rolling of versions.
+     */
+    uint8_t no_version_rolling;
+    /**
+     * Pass-through only: anything but 0: miners may bring their own work, such as job declarator clients. Many pools open no
+     * standard channels then.
+     */
+    uint8_t work_selection;
+    /**
+     * Anything but 0: the upstream is not asked for extension 0x0002, by which shares name the worker that found them.
+     */
+    uint8_t no_worker_identity;
+    /**
+     * Zero.
+     */
+    uint8_t reserved;
+    /**
+     * SetupConnection.vendor to the upstream (spec 3.6.1). This and the strings below are UTF-8, of at most 255 bytes.
+     */
+    struct sv2_str vendor;
+    /**
+     * SetupConnection.hardware_version.
+     */
+    struct sv2_str hardware_version;
+    /**
+     * SetupConnection.firmware.
+     */
+    struct sv2_str firmware;
+    /**
+     * SetupConnection.device_id.
+     */
+    struct sv2_str device_id;
+    /**
+     * How long an upstream may take from the connection to SetupConnection.Success, in milliseconds: 30,000.
+     */
+    uint64_t setup_timeout_ms;
+    /**
+     * How long an upstream may take to answer RequestExtensions, in milliseconds: 1,000. One that says nothing knows no extensions.
+     */
+    uint64_t extensions_timeout_ms;
+    /**
+     * Aggregation: how long an upstream may take to open the channel, in milliseconds: 30,000.
+     */
+    uint64_t open_timeout_ms;
+    /**
+     * How long an upstream may say nothing while there are channels, in milliseconds: 600,000. Then the next one is tried.
+     */
+    uint64_t silence_timeout_ms;
+    /**
+     * How long after the last time an upstream is dialled again, in milliseconds: 1,000. It doubles with each round in which none
+     * could be used.
+     */
+    uint64_t retry_ms;
+    /**
+     * What that grows to: 30,000.
+     */
+    uint64_t max_retry_ms;
+    /**
+     * Aggregation: the least time between two UpdateChannel, in milliseconds: 1,000.
+     */
+    uint64_t update_interval_ms;
+    /**
+     * Aggregation: how long the upstream channel stays open after the last miner has gone, in milliseconds: 10,000.
+     */
+    uint64_t linger_ms;
+    /**
+     * How long shares wait for an upstream that has the same work as the one that was lost, in milliseconds: 60,000.
+     */
+    uint64_t hold_ms;
+    /**
+     * How many of them, and of shares that the upstream has not answered: 256, of all miners in aggregation, of each channel in
+     * pass-through.
+     */
+    size_t max_held_shares;
+    /**
+     * Aggregation: the least extranonce that is asked of the upstream, in bytes: 8. It is what tells the miners apart and what
+     * they roll.
+     */
+    uint16_t min_extranonce_size;
+    /**
+     * Zero.
+     */
+    uint16_t reserved2[3];
+    /**
+     * The bounds of the connection to the upstream. Here max_output is 4 MiB unless set.
+     */
+    struct sv2_limits limits;
+    /**
+     * The source of randomness.
+     */
+    struct sv2_random random;
+    /**
+     * Where the log goes.
+     */
+    struct sv2_log log;
+} sv2_mining_proxy_options;
+
+/**
  * Where somebody connected from, so that one address cannot take all places.
  */
 typedef struct sv2_address {
@@ -3734,6 +3994,361 @@ typedef struct sv2_address {
      */
     uint8_t bytes[16];
 } sv2_address;
+
+/**
+ * A miner's channel: ids are unique only within a connection.
+ */
+typedef struct sv2_proxy_channel {
+    /**
+     * The miner's connection.
+     */
+    uint64_t connection;
+    /**
+     * The channel, by the id that the miner knows.
+     */
+    uint32_t channel_id;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+} sv2_proxy_channel;
+
+/**
+ * A share that is a block. The upstream alone can complete it: it has the transactions.
+ */
+typedef struct sv2_proxy_block {
+    /**
+     * Who found it.
+     */
+    struct sv2_proxy_channel channel;
+    /**
+     * The block's header.
+     */
+    struct sv2_block_header header;
+    /**
+     * The header's hash.
+     */
+    struct sv2_u256 hash;
+    /**
+     * 1 if it was sent to the upstream; 0 if it waits for one that has the same work.
+     */
+    uint8_t sent;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[3];
+} sv2_proxy_block;
+
+/**
+ * A server to connect to.
+ */
+typedef struct sv2_proxy_connect {
+    /**
+     * Its place in the options' upstreams.
+     */
+    size_t upstream;
+    /**
+     * Its name or address: that of the options, or where it told its clients to go (spec 3.6.5), escaped then.
+     */
+    struct sv2_str host;
+    /**
+     * Its port.
+     */
+    uint16_t port;
+    /**
+     * Zero.
+     */
+    uint16_t reserved[3];
+} sv2_proxy_connect;
+
+/**
+ * Why the connection to an upstream is to be closed.
+ */
+typedef struct sv2_proxy_close_upstream {
+    /**
+     * The server's place in the options' upstreams.
+     */
+    size_t upstream;
+    /**
+     * A sentence without its full stop, NUL-terminated. What comes from the upstream in it is escaped.
+     */
+    const char *reason;
+    /**
+     * 1 if the next connection to this server may fare better; 0 if something must be changed first, here or there.
+     */
+    uint8_t may_retry;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[7];
+} sv2_proxy_close_upstream;
+
+/**
+ * Shares that the upstream acknowledges.
+ */
+typedef struct sv2_upstream_accepted {
+    /**
+     * Whose they are, if has_channel.
+     */
+    struct sv2_proxy_channel channel;
+    /**
+     * The sum of their difficulties, as the upstream counts them.
+     */
+    uint64_t difficulty;
+    /**
+     * How many.
+     */
+    uint32_t count;
+    /**
+     * 1 in pass-through; 0 in aggregation, where they are everybody's.
+     */
+    uint8_t has_channel;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[3];
+} sv2_upstream_accepted;
+
+/**
+ * A share that the upstream refuses. In aggregation the miner was told that it is good; in pass-through it is told this.
+ */
+typedef struct sv2_upstream_rejected {
+    /**
+     * Whose share it is, if has_channel.
+     */
+    struct sv2_proxy_channel channel;
+    /**
+     * The miner's number for it, or the upstream's if it is too old to be known.
+     */
+    uint32_t sequence_number;
+    /**
+     * 1 if it is known whose it is.
+     */
+    uint8_t has_channel;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[3];
+    /**
+     * The upstream's reason, escaped; "stale-share" if no upstream wanted it.
+     */
+    struct sv2_str error_code;
+} sv2_upstream_rejected;
+
+/**
+ * Why a connection is to be closed.
+ */
+typedef struct sv2_close {
+    /**
+     * The connection.
+     */
+    uint64_t connection;
+    /**
+     * A sentence without its full stop, NUL-terminated. What comes from the peer in it is escaped.
+     */
+    const char *reason;
+} sv2_close;
+
+/**
+ * A channel that a miner has.
+ */
+typedef struct sv2_proxy_channel_opened {
+    /**
+     * The channel.
+     */
+    struct sv2_proxy_channel channel;
+    /**
+     * Whom the miner says to be, escaped.
+     */
+    struct sv2_str user_identity;
+    /**
+     * The hash rate that it says to have, in h/s.
+     */
+    float nominal_hash_rate;
+    /**
+     * 1 if it is an extended channel.
+     */
+    uint8_t extended;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[3];
+} sv2_proxy_channel_opened;
+
+/**
+ * A share that is good.
+ */
+typedef struct sv2_proxy_share {
+    /**
+     * Who found it.
+     */
+    struct sv2_proxy_channel channel;
+    /**
+     * The difficulty of the target that the miner had.
+     */
+    double difficulty;
+    /**
+     * The miner's number for it.
+     */
+    uint32_t sequence_number;
+    /**
+     * 1 if it meets the upstream's target, and went or goes up.
+     */
+    uint8_t for_upstream;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[3];
+    /**
+     * The header's hash.
+     */
+    struct sv2_u256 hash;
+} sv2_proxy_share;
+
+/**
+ * A share that was refused here.
+ */
+typedef struct sv2_proxy_share_rejected {
+    /**
+     * Who sent it.
+     */
+    struct sv2_proxy_channel channel;
+    /**
+     * The miner's number for it.
+     */
+    uint32_t sequence_number;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+    /**
+     * What the miner was told (spec 5.3.14).
+     */
+    struct sv2_str error_code;
+} sv2_proxy_share_rejected;
+
+/**
+ * One field for every type of event.
+ */
+typedef union sv2_mining_proxy_event_as {
+    /**
+     * If type is SV2_MINING_PROXY_EVENT_BLOCK_FOUND.
+     */
+    struct sv2_proxy_block block_found;
+    /**
+     * If type is SV2_MINING_PROXY_EVENT_CONNECT_UPSTREAM.
+     */
+    struct sv2_proxy_connect connect_upstream;
+    /**
+     * If type is SV2_MINING_PROXY_EVENT_CLOSE_UPSTREAM.
+     */
+    struct sv2_proxy_close_upstream close_upstream;
+    /**
+     * If type is SV2_MINING_PROXY_EVENT_UPSTREAM_READY or SV2_MINING_PROXY_EVENT_UPSTREAM_LOST: the server's place in the options.
+     */
+    size_t upstream;
+    /**
+     * If type is SV2_MINING_PROXY_EVENT_UPSTREAM_ACCEPTED.
+     */
+    struct sv2_upstream_accepted upstream_accepted;
+    /**
+     * If type is SV2_MINING_PROXY_EVENT_UPSTREAM_REJECTED.
+     */
+    struct sv2_upstream_rejected upstream_rejected;
+    /**
+     * If type is SV2_MINING_PROXY_EVENT_WRITABLE: the connection.
+     */
+    uint64_t writable;
+    /**
+     * If type is SV2_MINING_PROXY_EVENT_CLOSE.
+     */
+    struct sv2_close close;
+    /**
+     * If type is SV2_MINING_PROXY_EVENT_CHANNEL_OPENED.
+     */
+    struct sv2_proxy_channel_opened channel_opened;
+    /**
+     * If type is SV2_MINING_PROXY_EVENT_CHANNEL_CLOSED.
+     */
+    struct sv2_proxy_channel channel_closed;
+    /**
+     * If type is SV2_MINING_PROXY_EVENT_SHARE_ACCEPTED.
+     */
+    struct sv2_proxy_share share_accepted;
+    /**
+     * If type is SV2_MINING_PROXY_EVENT_SHARE_REJECTED.
+     */
+    struct sv2_proxy_share_rejected share_rejected;
+    /**
+     * Room for events of later versions.
+     */
+    uint64_t reserved[32];
+} sv2_mining_proxy_event_as;
+
+/**
+ * Something the host must do, or may want to know. What it points to lives until the proxy's next sv2_mining_proxy_next_event.
+ * Ignore types you do not know.
+ */
+typedef struct sv2_mining_proxy_event {
+    /**
+     * One of SV2_MINING_PROXY_EVENT_*.
+     */
+    uint32_t type;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+    /**
+     * What belongs to the type.
+     */
+    union sv2_mining_proxy_event_as as;
+} sv2_mining_proxy_event;
+
+/**
+ * What a proxy has done so far.
+ */
+typedef struct sv2_mining_proxy_totals {
+    /**
+     * Shares of miners that were accepted here; in pass-through the upstream does that.
+     */
+    uint64_t accepted;
+    /**
+     * Shares that were refused here.
+     */
+    uint64_t rejected;
+    /**
+     * Shares that were sent to an upstream. One that was sent again counts again.
+     */
+    uint64_t submitted;
+    /**
+     * Shares that waited for an upstream, or still wait.
+     */
+    uint64_t held;
+    /**
+     * Shares that upstreams acknowledged.
+     */
+    uint64_t upstream_accepted;
+    /**
+     * Shares that upstreams refused.
+     */
+    uint64_t upstream_rejected;
+    /**
+     * Shares that were good for an upstream which was lost, and could be given to no other.
+     */
+    uint64_t lost;
+    /**
+     * The sum of the difficulties of the shares that upstreams acknowledged, as they count.
+     */
+    uint64_t upstream_difficulty;
+    /**
+     * Blocks found, in aggregation.
+     */
+    uint64_t blocks;
+    /**
+     * How often an upstream that was in use was lost.
+     */
+    uint64_t upstreams_lost;
+} sv2_mining_proxy_totals;
 
 /**
  * An accepted share, with everything a log needs.
@@ -3842,20 +4457,6 @@ typedef struct sv2_found_block {
      */
     struct sv2_submit_solution solution;
 } sv2_found_block;
-
-/**
- * Why a connection is to be closed.
- */
-typedef struct sv2_close {
-    /**
-     * The connection.
-     */
-    uint64_t connection;
-    /**
-     * A sentence without its full stop, NUL-terminated. What comes from the peer in it is escaped.
-     */
-    const char *reason;
-} sv2_close;
 
 /**
  * Who is connected: what it said in SetupConnection (spec 3.6.1). Strings as they came.
@@ -6957,6 +7558,219 @@ sv2_status sv2_payout_constraints(const struct sv2_payout *payout,
 SV2_API void sv2_payout_free(struct sv2_payout *payout);
 
 /**
+ * Makes a proxy without connections; free it with sv2_mining_proxy_free.
+ *
+ * Returns SV2_ERROR_NULL without upstreams or downstream options, SV2_ERROR_ARGUMENT for an upstream without an authority key unless
+ * exactly one of `allow_unauthenticated` and `plaintext` is set, if a string is not UTF-8 or has more than 255 bytes, or if the
+ * downstream options cannot be used; SV2_ERROR_KEY if a key is none.
+ *
+ * # Safety
+ * `options` and what it points to are readable, the downstream's identity is NULL or live; `out` is writable.
+ */
+SV2_API
+sv2_status sv2_mining_proxy_new(const struct sv2_mining_proxy_options *options,
+                                struct sv2_mining_proxy **out);
+
+/**
+ * Shows another identity to miners that connect from now on, for example one with a new certificate. A proxy without encryption on the
+ * miners' side stays without.
+ *
+ * # Safety
+ * `proxy` and `identity` are live.
+ */
+SV2_API
+sv2_status sv2_mining_proxy_set_identity(struct sv2_mining_proxy *proxy,
+                                         const struct sv2_identity *identity);
+
+/**
+ * A miner connected; `connection` is the host's name for it, and must not be in use. `address` is where from; with NULL it counts for
+ * no address: if that is not known, or for a farm behind one address.
+ *
+ * Returns SV2_ERROR_TOO_MANY if there are too many in all or from this address: close the socket. Returns SV2_ERROR_ARGUMENT if the
+ * name is in use, or the address has another length.
+ *
+ * # Safety
+ * `proxy` is live, `address` is readable or NULL.
+ */
+SV2_API
+sv2_status sv2_mining_proxy_connect(struct sv2_mining_proxy *proxy,
+                                    uint64_t connection,
+                                    const struct sv2_address *address,
+                                    struct sv2_time now);
+
+/**
+ * Bytes came from a miner. They are decrypted where they are, so they have no meaning afterwards; nothing keeps pointing to them.
+ *
+ * What is wrong with them leads to SV2_MINING_PROXY_EVENT_CLOSE. Returns SV2_NOT_FOUND if there is no such connection any more.
+ *
+ * # Safety
+ * `proxy` is live, `data` is readable and writable for `len` bytes.
+ */
+SV2_API
+sv2_status sv2_mining_proxy_receive(struct sv2_mining_proxy *proxy,
+                                    uint64_t connection,
+                                    uint8_t *data,
+                                    size_t len,
+                                    struct sv2_time now);
+
+/**
+ * A miner's socket is closed. Also right, and without effect, after SV2_MINING_PROXY_EVENT_CLOSE.
+ *
+ * # Safety
+ * `proxy` is live or NULL.
+ */
+SV2_API void sv2_mining_proxy_disconnect(struct sv2_mining_proxy *proxy, uint64_t connection, struct sv2_time now);
+
+/**
+ * Bytes to write to a miner, contiguous; empty if there are none. They are valid until the proxy's next call.
+ *
+ * # Safety
+ * `proxy` is live or NULL.
+ */
+SV2_API struct sv2_bytes sv2_mining_proxy_output(struct sv2_mining_proxy *proxy, uint64_t connection);
+
+/**
+ * The first `n` bytes of sv2_mining_proxy_output were written.
+ *
+ * Returns SV2_ERROR_ARGUMENT if there were not so many, SV2_NOT_FOUND if there is no such connection any more.
+ *
+ * # Safety
+ * `proxy` is live.
+ */
+SV2_API
+sv2_status sv2_mining_proxy_sent(struct sv2_mining_proxy *proxy,
+                                 uint64_t connection,
+                                 size_t n,
+                                 struct sv2_time now);
+
+/**
+ * Tells all miners to connect elsewhere (spec 3.6.5), such as before the host ends. An empty `host` and a `port` of 0 stand for where
+ * they are. Write what is there for them before the end.
+ *
+ * Returns SV2_ERROR_ARGUMENT if `host` is not UTF-8.
+ *
+ * # Safety
+ * `proxy` is live, `host` is readable.
+ */
+SV2_API
+sv2_status sv2_mining_proxy_reconnect_miners(struct sv2_mining_proxy *proxy,
+                                             struct sv2_str host,
+                                             uint16_t port,
+                                             struct sv2_time now);
+
+/**
+ * The socket that SV2_MINING_PROXY_EVENT_CONNECT_UPSTREAM asked for is connected: the handshake begins.
+ *
+ * Returns SV2_ERROR_STATE if none was asked for, SV2_ERROR_RANDOMNESS if there is no randomness.
+ *
+ * # Safety
+ * `proxy` is live.
+ */
+SV2_API sv2_status sv2_mining_proxy_upstream_connected(struct sv2_mining_proxy *proxy, struct sv2_time now);
+
+/**
+ * The upstream's socket is closed, or could not be connected. Also right, and without effect, after
+ * SV2_MINING_PROXY_EVENT_CLOSE_UPSTREAM.
+ *
+ * # Safety
+ * `proxy` is live or NULL.
+ */
+SV2_API void sv2_mining_proxy_upstream_disconnected(struct sv2_mining_proxy *proxy, struct sv2_time now);
+
+/**
+ * Bytes came from the upstream. They are decrypted where they are, so they have no meaning afterwards; nothing keeps pointing to them.
+ *
+ * What is wrong with them leads to SV2_MINING_PROXY_EVENT_CLOSE_UPSTREAM. Returns SV2_NOT_FOUND if there is no connection any more.
+ *
+ * # Safety
+ * `proxy` is live, `data` is readable and writable for `len` bytes.
+ */
+SV2_API
+sv2_status sv2_mining_proxy_upstream_receive(struct sv2_mining_proxy *proxy,
+                                             uint8_t *data,
+                                             size_t len,
+                                             struct sv2_time now);
+
+/**
+ * Bytes to write to the upstream, contiguous; empty if there are none. They are valid until the proxy's next call.
+ *
+ * # Safety
+ * `proxy` is live or NULL.
+ */
+SV2_API struct sv2_bytes sv2_mining_proxy_upstream_output(struct sv2_mining_proxy *proxy);
+
+/**
+ * The first `n` bytes of sv2_mining_proxy_upstream_output were written.
+ *
+ * Returns SV2_ERROR_ARGUMENT if there were not so many, SV2_NOT_FOUND if there is no connection any more.
+ *
+ * # Safety
+ * `proxy` is live.
+ */
+SV2_API sv2_status sv2_mining_proxy_upstream_sent(struct sv2_mining_proxy *proxy, size_t n, struct sv2_time now);
+
+/**
+ * It is `now`. Call it at sv2_mining_proxy_next_deadline; more often does no harm.
+ *
+ * # Safety
+ * `proxy` is live.
+ */
+SV2_API sv2_status sv2_mining_proxy_tick(struct sv2_mining_proxy *proxy, struct sv2_time now);
+
+/**
+ * When sv2_mining_proxy_tick must be called next, in monotonic milliseconds; UINT64_MAX if no time is set.
+ *
+ * # Safety
+ * `proxy` is live or NULL.
+ */
+SV2_API uint64_t sv2_mining_proxy_next_deadline(struct sv2_mining_proxy *proxy);
+
+/**
+ * What the host must do next, into `*event`. Returns SV2_OK, or SV2_NO_EVENT when there is nothing. Lines of the log go to the sink
+ * of the options meanwhile.
+ *
+ * # Safety
+ * `proxy` is live, `event` is writable.
+ */
+SV2_API
+sv2_status sv2_mining_proxy_next_event(struct sv2_mining_proxy *proxy,
+                                       struct sv2_mining_proxy_event *event);
+
+/**
+ * The upstream in use, as its place in the options; SIZE_MAX while there is none that has accepted the connection, or if `proxy` is
+ * NULL or unusable.
+ *
+ * # Safety
+ * `proxy` is live or NULL.
+ */
+SV2_API
+size_t sv2_mining_proxy_upstream(struct sv2_mining_proxy *proxy);
+
+/**
+ * What has happened so far, into `*totals`.
+ *
+ * # Safety
+ * `proxy` is live, `totals` is writable.
+ */
+SV2_API sv2_status sv2_mining_proxy_get_totals(struct sv2_mining_proxy *proxy, struct sv2_mining_proxy_totals *totals);
+
+/**
+ * What went wrong in the last call that failed: a sentence, never NULL, valid until the next call that fails.
+ *
+ * # Safety
+ * `proxy` is live or NULL.
+ */
+SV2_API const char *sv2_mining_proxy_error(struct sv2_mining_proxy *proxy);
+
+/**
+ * Frees a proxy. NULL is allowed.
+ *
+ * # Safety
+ * `proxy` is live or NULL, and is not used afterwards.
+ */
+SV2_API void sv2_mining_proxy_free(struct sv2_mining_proxy *proxy);
+
+/**
  * Makes a server without clients and work; free it with sv2_mining_server_free.
  *
  * Returns SV2_ERROR_ARGUMENT unless exactly one of `identity` and `plaintext` is set, if the extranonce would have more than 32
@@ -8557,6 +9371,12 @@ SV2_API uint32_t sv2_abi_version(void);
 #define SV2_MINING_CLIENT_OPTIONS_INIT \
     {sizeof(sv2_mining_client_options), NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0, 0, 0}, \
      {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, SV2_RANDOM_INIT, SV2_LOG_INIT}
+/** For sv2_mining_upstream: set host, port, and authority_key. */
+#define SV2_MINING_UPSTREAM_INIT {NULL, 0, 0, 0, 0, {NULL, 0}, {NULL, 0}}
+/** For sv2_mining_proxy_options: set upstreams, upstream_count and downstream. */
+#define SV2_MINING_PROXY_OPTIONS_INIT \
+    {sizeof(sv2_mining_proxy_options), NULL, 0, NULL, 0, 0, 0, 0, 0, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, \
+     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0, 0, 0}, SV2_LIMITS_INIT, SV2_RANDOM_INIT, SV2_LOG_INIT}
 /** For sv2_node_options: set socket_path. */
 #define SV2_NODE_OPTIONS_INIT {sizeof(sv2_node_options), {NULL, 0}, 0, 0, 0, SV2_LOG_INIT}
 /** For sv2_vardiff_options. */

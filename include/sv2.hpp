@@ -1345,5 +1345,6 @@ private:
 #include "sv2_mining.hpp"
 #include "sv2_mining_client.hpp"
 #include "sv2_mining_numbers.hpp"
+#include "sv2_mining_proxy.hpp"
 
 #endif  // SV2_HPP

@@ -26,6 +26,7 @@ const _: () = {
     may_move::<sv2_connection>();
     may_move::<sv2_accounting>();
     may_move::<sv2_decoder>();
+    may_move::<sv2_mining_proxy>();
     may_move::<sv2_mining_server>();
     may_move::<sv2_mining_client>();
     may_move::<sv2_extranonce_allocator>();

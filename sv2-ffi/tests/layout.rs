@@ -122,11 +122,25 @@ fn structs_are_laid_out_as_c_sees_them() {
         sv2_extranonce_prefix { bytes index prefix_len full_len reserved }
         sv2_job_source { kind job_id template_id mining_job_token }
         sv2_payout_output { script_pubkey parts }
+        sv2_mining_upstream { authority_key allow_unauthenticated plaintext port reserved host user_identity }
         sv2_mining_server_options { struct_size identity plaintext no_vardiff fixed_version strict_ntime work_selection no_worker_identity forward_extensions count_loopback no_server_id reserved pool_tag server_id index_len rollable_len shares_per_minute min_hash_rate version_mask batch_shares batch_ms past_jobs max_shares_per_job max_future_templates max_clients max_handshakes max_clients_per_address max_handshakes_per_address max_connections_per_minute max_channels max_pending_requests max_custom_jobs max_messages_per_second message_burst setup_timeout_ms channel_timeout_ms flush_timeout_ms stall_timeout_ms limits random log }
+        sv2_mining_proxy_options { struct_size upstreams upstream_count downstream mode no_version_rolling work_selection no_worker_identity reserved vendor hardware_version firmware device_id setup_timeout_ms extensions_timeout_ms open_timeout_ms silence_timeout_ms retry_ms max_retry_ms update_interval_ms linger_ms hold_ms max_held_shares min_extranonce_size reserved2 limits random log }
         sv2_address { len bytes }
+        sv2_proxy_channel { connection channel_id reserved }
+        sv2_proxy_block { channel header hash sent reserved }
+        sv2_proxy_connect { upstream host port reserved }
+        sv2_proxy_close_upstream { upstream reason may_retry reserved }
+        sv2_upstream_accepted { channel difficulty count has_channel reserved }
+        sv2_upstream_rejected { channel sequence_number has_channel reserved error_code }
+        sv2_close { connection reason }
+        sv2_proxy_channel_opened { channel user_identity nominal_hash_rate extended reserved }
+        sv2_proxy_share { channel difficulty sequence_number for_upstream reserved hash }
+        sv2_proxy_share_rejected { channel sequence_number reserved error_code }
+        sv2_mining_proxy_event_as { block_found connect_upstream close_upstream upstream upstream_accepted upstream_rejected writable close channel_opened channel_closed share_accepted share_rejected reserved }
+        sv2_mining_proxy_event { r#type reserved r#as }
+        sv2_mining_proxy_totals { accepted rejected submitted held upstream_accepted upstream_rejected lost upstream_difficulty blocks upstreams_lost }
         sv2_accepted_share { connection work_id source_id difficulty channel_id sequence_number job_id source version ntime nonce is_block reserved hash extranonce extranonce_prefix_len worker_identity mining_job_token }
         sv2_found_block { share header has_solution reserved coinbase_tx solution }
-        sv2_close { connection reason }
         sv2_mining_client_info { connection flags reserved vendor hardware_version firmware device_id }
         sv2_open_channel { connection request_id kind user_identity nominal_hash_rate min_extranonce_size reserved max_target }
         sv2_channel_opened { connection work_id request_id channel_id group_channel_id kind user_identity extranonce_prefix extranonce_size target }

@@ -20,6 +20,7 @@ static void freeing_nothing_is_allowed(void) {
     sv2_identity_free(NULL);
     sv2_job_factory_free(NULL);
     sv2_payout_free(NULL);
+    sv2_mining_proxy_free(NULL);
     sv2_mining_server_free(NULL);
     sv2_mining_client_free(NULL);
     sv2_template_client_free(NULL);
@@ -690,6 +691,72 @@ static void functions_of_template_clients(void) {
     sv2_template_client_free(client);
 }
 
+static void functions_of_mining_proxies(void) {
+    sv2_mining_server_options downstream = SV2_MINING_SERVER_OPTIONS_INIT;
+    sv2_mining_proxy_options options = SV2_MINING_PROXY_OPTIONS_INIT;
+    sv2_mining_upstream upstream = SV2_MINING_UPSTREAM_INIT;
+    const sv2_str no_utf8 = {"\xff", 1};
+    sv2_mining_proxy_totals totals;
+    sv2_mining_proxy_event event;
+    sv2_mining_proxy* proxy;
+    uint8_t bytes[1] = {0};
+
+    downstream.plaintext = 1;
+    upstream.plaintext = 1;
+    RETURNS(SV2_ERROR_NULL, sv2_mining_proxy_new(NULL, &proxy));
+    RETURNS(SV2_ERROR_NULL, sv2_mining_proxy_new(&options, NULL));
+    LEAVES_ALONE(proxy, SV2_ERROR_NULL, sv2_mining_proxy_new(&options, &proxy)); /* no upstream */
+    options.upstreams = &upstream;
+    options.upstream_count = 1;
+    LEAVES_ALONE(proxy, SV2_ERROR_NULL, sv2_mining_proxy_new(&options, &proxy)); /* no downstream */
+    options.downstream = &downstream;
+    options.mode = 2;
+    LEAVES_ALONE(proxy, SV2_ERROR_ARGUMENT, sv2_mining_proxy_new(&options, &proxy));
+    options.mode = SV2_MINING_PROXY_PASS_THROUGH;
+    upstream.allow_unauthenticated = 1;
+    LEAVES_ALONE(proxy, SV2_ERROR_ARGUMENT, sv2_mining_proxy_new(&options, &proxy));
+    upstream.allow_unauthenticated = 0;
+    RETURNS(SV2_ERROR_NULL, sv2_mining_proxy_set_identity(NULL, NULL));
+    RETURNS(SV2_ERROR_NULL, sv2_mining_proxy_connect(NULL, 1, NULL, at_start));
+    RETURNS(SV2_ERROR_NULL, sv2_mining_proxy_receive(NULL, 1, bytes, 1, at_start));
+    sv2_mining_proxy_disconnect(NULL, 1, at_start);
+    CHECK(sv2_mining_proxy_output(NULL, 1).len == 0);
+    RETURNS(SV2_ERROR_NULL, sv2_mining_proxy_sent(NULL, 1, 1, at_start));
+    RETURNS(SV2_ERROR_NULL, sv2_mining_proxy_reconnect_miners(NULL, no_text, 0, at_start));
+    RETURNS(SV2_ERROR_NULL, sv2_mining_proxy_upstream_connected(NULL, at_start));
+    sv2_mining_proxy_upstream_disconnected(NULL, at_start);
+    RETURNS(SV2_ERROR_NULL, sv2_mining_proxy_upstream_receive(NULL, bytes, 1, at_start));
+    CHECK(sv2_mining_proxy_upstream_output(NULL).len == 0);
+    RETURNS(SV2_ERROR_NULL, sv2_mining_proxy_upstream_sent(NULL, 1, at_start));
+    RETURNS(SV2_ERROR_NULL, sv2_mining_proxy_tick(NULL, at_start));
+    CHECK(sv2_mining_proxy_next_deadline(NULL) == UINT64_MAX);
+    RETURNS(SV2_ERROR_NULL, sv2_mining_proxy_next_event(NULL, &event));
+    CHECK(sv2_mining_proxy_upstream(NULL) == SIZE_MAX);
+    RETURNS(SV2_ERROR_NULL, sv2_mining_proxy_get_totals(NULL, &totals));
+    CHECK(strcmp(sv2_mining_proxy_error(NULL), "") == 0);
+
+    RETURNS(SV2_OK, sv2_mining_proxy_new(&options, &proxy));
+    RETURNS(SV2_ERROR_NULL, sv2_mining_proxy_set_identity(proxy, NULL));
+    RETURNS(SV2_ERROR_NULL, sv2_mining_proxy_next_event(proxy, NULL));
+    RETURNS(SV2_ERROR_NULL, sv2_mining_proxy_get_totals(proxy, NULL));
+    RETURNS(SV2_ERROR_ARGUMENT, sv2_mining_proxy_reconnect_miners(proxy, no_utf8, 0, at_start));
+    RETURNS(SV2_NOT_FOUND, sv2_mining_proxy_receive(proxy, 1, NULL, 0, at_start));
+    RETURNS(SV2_NOT_FOUND, sv2_mining_proxy_sent(proxy, 1, 0, at_start));
+    RETURNS(SV2_NOT_FOUND, sv2_mining_proxy_upstream_sent(proxy, 0, at_start));
+    RETURNS(SV2_NOT_FOUND, sv2_mining_proxy_upstream_receive(proxy, NULL, 0, at_start));
+    RETURNS(SV2_OK, sv2_mining_proxy_get_totals(proxy, &totals));
+    CHECK(totals.accepted == 0 && totals.upstreams_lost == 0);
+    RETURNS(SV2_OK, sv2_mining_proxy_tick(proxy, at_start));
+    RETURNS(SV2_OK, sv2_mining_proxy_next_event(proxy, &event));
+    CHECK(event.type == SV2_MINING_PROXY_EVENT_CONNECT_UPSTREAM && event.as.connect_upstream.upstream == 0);
+    LEAVES_ALONE(event, SV2_NO_EVENT, sv2_mining_proxy_next_event(proxy, &event));
+    RETURNS(SV2_OK, sv2_mining_proxy_upstream_connected(proxy, at_start));
+    RETURNS(SV2_ERROR_STATE, sv2_mining_proxy_upstream_connected(proxy, at_start));
+    CHECK(sv2_mining_proxy_upstream_output(proxy).len > 0);
+    RETURNS(SV2_OK, sv2_mining_proxy_upstream_receive(proxy, NULL, 0, at_start));
+    sv2_mining_proxy_free(proxy);
+}
+
 static void functions_of_mining_servers(void) {
     sv2_mining_server_options options = SV2_MINING_SERVER_OPTIONS_INIT;
     static const sv2_str no_utf8 = {"\xff", 1};
@@ -800,6 +867,7 @@ int main(void) {
     RUN(functions_of_template_providers);
     RUN(functions_of_mining_clients);
     RUN(functions_of_template_clients);
+    RUN(functions_of_mining_proxies);
     RUN(functions_of_mining_servers);
 #ifdef SV2_WITH_NODE_IPC
     RUN(functions_of_the_node);

@@ -11,6 +11,7 @@ mod work;
 
 use alloc::boxed::Box;
 use alloc::string::ToString;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::IpAddr;
@@ -19,7 +20,7 @@ use crate::clients::{ConnectionId, Level};
 use crate::frame::Header;
 use crate::message::{Payload, Reconnect};
 use crate::mining::server::ServerError;
-use crate::noise::HandshakeError;
+use crate::noise::{HandshakeError, Identity};
 use crate::{Random, Time};
 
 use aggregate::Aggregate;
@@ -146,6 +147,8 @@ impl core::error::Error for ProxyError {}
 trait Side: Send {
     /// The host's source of randomness.
     fn random(&mut self) -> &mut (dyn Random + Send);
+    /// What is shown to miners from now on is in the options already.
+    fn set_identity(&mut self, identity: Arc<Identity>);
     fn connect(&mut self, id: ConnectionId, address: Option<IpAddr>, cx: &mut Context<'_>) -> Result<(), ProxyError>;
     fn receive(&mut self, id: ConnectionId, bytes: &mut [u8], cx: &mut Context<'_>) -> Result<(), ProxyError>;
     fn output(&mut self, id: ConnectionId) -> &[u8];
@@ -259,6 +262,15 @@ impl Proxy {
     pub fn reconnect_miners(&mut self, host: &str, port: u16, now: Time) {
         self.with_side(now, |side, cx| side.reconnect(host, port, cx));
         self.pump();
+    }
+
+    /// Shows another identity to miners that connect from now on, for example one with a new certificate. A proxy without encryption
+    /// on the miners' side stays without.
+    pub fn set_identity(&mut self, identity: Arc<Identity>) {
+        if self.options.downstream.identity.is_some() {
+            self.options.downstream.identity = Some(Arc::clone(&identity));
+            self.side.set_identity(identity);
+        }
     }
 
     // ---------------------------------------------------------------------------------------------- upstream's socket

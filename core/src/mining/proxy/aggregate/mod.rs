@@ -27,6 +27,7 @@ use crate::frame::Header;
 use crate::message::{EXTENSION_WORKER_SPECIFIC_HASHRATE_TRACKING, SubmitSharesExtended, error_code};
 use crate::mining::channel::ChannelKind;
 use crate::mining::server::{self, Server, ServerError, Share, WorkId};
+use crate::noise::Identity;
 use crate::wire::{Str, U256};
 
 use channel::Upstream;
@@ -306,6 +307,10 @@ fn harder(a: U256, b: U256) -> U256 {
 impl Side for Aggregate {
     fn random(&mut self) -> &mut (dyn Random + Send) {
         self.server.random()
+    }
+
+    fn set_identity(&mut self, identity: Arc<Identity>) {
+        self.server.set_identity(identity);
     }
 
     fn connect(&mut self, id: ConnectionId, address: Option<IpAddr>, cx: &mut Context<'_>) -> Result<(), ProxyError> {

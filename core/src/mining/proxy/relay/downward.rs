@@ -195,7 +195,11 @@ impl Relay {
         );
         if !self.channels.join(channel, opened.upstream) {
             cx.events.log(Level::Warning, format_args!("the upstream gives an id to two channels"));
-            self.forget_channel(channel, cx);
+            // Nobody knows of it yet.
+            self.channels.remove(channel);
+            if let Some(miner) = self.miners.get_mut(&id) {
+                miner.channels = miner.channels.saturating_sub(1);
+            }
             return self.refuse_channel(id, request_id, "upstream-gives-no-usable-channel", cx);
         }
         self.set_phase(id, Phase::Mining);

@@ -19,6 +19,7 @@ mod upward;
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
@@ -30,6 +31,7 @@ use crate::connection::SendError;
 use crate::frame::Header;
 use crate::message::{CloseChannel, OpenMiningChannelError, Payload, Reconnect, SubmitSharesError};
 use crate::mining::server::{CloseReason, ServerError};
+use crate::noise::Identity;
 use crate::wire::{Str, U256};
 
 use channels::{Channels, Kind, Passage};
@@ -280,6 +282,8 @@ impl Side for Relay {
     fn random(&mut self) -> &mut (dyn Random + Send) {
         &mut *self.random
     }
+
+    fn set_identity(&mut self, _: Arc<Identity>) {}
 
     fn connect(&mut self, id: ConnectionId, address: Option<IpAddr>, cx: &mut Context<'_>) -> Result<(), ProxyError> {
         if self.miners.contains_key(&id) {
