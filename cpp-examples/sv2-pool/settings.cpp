@@ -65,7 +65,7 @@ host::Options::Take take_each(std::vector<std::string>& to) {
 }
 
 void offer_work(host::Options& options, Settings& settings, Said& said) {
-    options.heading("Templates:");
+    options.heading("Templates");
     options.values("template-provider", "HOST:PORT",
                    "Where templates come from: HOST:PORT, or stratum2+tcp://HOST:PORT/KEY, or \"embedded\" for a regtest "
                    "chain inside of this process. Given several times, the next one is used while the first fails",
@@ -89,7 +89,7 @@ void offer_work(host::Options& options, Settings& settings, Said& said) {
     options.number("embedded-interval", "MS", "Time between new ones in it, 0 for none",
                    settings.templates.new_transaction_ms, std::uint64_t{0}, std::uint64_t{86'400'000});
 
-    options.heading("Payout:");
+    options.heading("Payout");
     options.values("payout", "ADDRESS",
                    "Who is paid by a block: an address, or script: and a scriptPubKey in hex. Given several times as "
                    "ADDRESS=PARTS, each gets so many parts of the sum",
@@ -105,7 +105,7 @@ void offer_work(host::Options& options, Settings& settings, Said& said) {
 }
 
 void offer_miners(host::Options& options, Settings& settings, Said& said) {
-    options.heading("Miners:");
+    options.heading("Miners");
     options.value("listen", "ADDRESS:PORT",
                   "Where miners connect; port 0 is any free one (default: " + settings.listen.text() + ")",
                   take_address(settings.listen));
@@ -131,7 +131,7 @@ void offer_miners(host::Options& options, Settings& settings, Said& said) {
                    limits.messages_per_second, std::uint32_t{0}, std::uint32_t{most});
     options.number("max-handshakes", "N", "Most connections at once that are not set up; 0 is as the library has it",
                    limits.handshakes, std::size_t{0}, most);
-    options.heading("A farm behind one address needs more than others, by these or by --exempt; 0 is as the library has it:");
+    options.heading("A farm behind one address needs more than others, by these or by --exempt; 0 is as the library has it");
     options.number("max-connections-per-address", "N", "Most connections at once from one address",
                    limits.connections_per_address, std::size_t{0}, most);
     options.number("max-handshakes-per-address", "N", "... that are not set up", limits.handshakes_per_address,
@@ -149,10 +149,10 @@ void offer_miners(host::Options& options, Settings& settings, Said& said) {
 }
 
 void offer_files(host::Options& options, Settings& settings, Said& said) {
-    options.heading("Files and figures:");
+    options.heading("Files and figures");
     options.path("data-dir", "DIR",
-                 "sv2_authority_key and sv2_static_key, the keys; blocks/, each block that was found; shares.log; the "
-                 "embedded chain",
+                 "sv2_authority_key and sv2_static_key, the keys; sv2_solutions, each block that was found; shares.log, "
+                 "each share; regtest/, the embedded chain",
                  settings.directory);
     options.flag("share-log", "Write a line for each share to shares.log", settings.share_log);
     options.value("metrics", "ADDRESS:PORT", "Where Prometheus finds figures, under /metrics",
@@ -164,7 +164,7 @@ void offer_files(host::Options& options, Settings& settings, Said& said) {
                       return host::level_of(text) ? "" : "this is none of error, warning, info, debug and trace";
                   });
     options.flag("log-addresses", "Say the miners' addresses in the log", settings.log_addresses);
-    options.heading("Other:");
+    options.heading("Other");
     options.command("test-connection", "Look whether a template provider can be reached and gives work, say so, and end",
                     settings.test_connection);
 }
