@@ -15,6 +15,7 @@
 //! | [`translator`] | SRI's `translator_sv2`, which speaks Stratum V1 to miners |
 //! | [`sv1_miner`] | a miner behind it |
 //! | [`provider`] | our own `sv2-template-provider` |
+//! | [`ours`] | our own `sv2-pool`, `sv2-miner` and `sv2-proxy` |
 //! | [`plain`] | a client of templates without Noise that does what no good client does |
 //! | [`blocks`] | files of raw blocks, one a line in hex; finding a byte to falsify |
 //! | [`kernel`] | a regtest chain in libbitcoinkernel, the judge of blocks |
@@ -39,6 +40,7 @@ pub mod messages;
 pub mod miner;
 pub mod node;
 pub mod oracle;
+pub mod ours;
 pub mod peers;
 pub mod plain;
 pub mod pool;

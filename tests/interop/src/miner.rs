@@ -40,7 +40,7 @@ pub fn mine(
     provider: &mut Provider,
     count: usize,
 ) -> Result<Vec<Accepted>, Box<dyn Error>> {
-    let miner = start(program, directory, &role.address, role.authority_key())?;
+    let miner = start(program, directory, &role.address, &role.authority_key)?;
     let mut mined: Vec<Accepted> = Vec::new();
     for _ in 0..count {
         let accepted = provider.wait_for_block(BLOCK)?;

@@ -123,7 +123,7 @@ impl Provider {
 
 /// A version of two bytes (1, little-endian), 32 bytes of key and four of checksum are always 51 characters of base58, the
 /// first of which is a 9 (spec 4.7).
-fn is_authority_key(word: &str) -> bool {
+pub(crate) fn is_authority_key(word: &str) -> bool {
     word.len() == 51
         && word.starts_with('9')
         && word.bytes().all(|byte| byte.is_ascii_alphanumeric() && !b"0OIl".contains(&byte))

@@ -38,6 +38,8 @@ pub struct Role {
     pub process: Process,
     /// Where miners find it, `127.0.0.1:<port>`.
     pub address: String,
+    /// Its authority key in base58check, for the miner.
+    pub authority_key: String,
 }
 
 impl Role {
@@ -61,12 +63,7 @@ impl Role {
         }
         command.env("RUST_LOG", "info").arg("--config").arg(&file);
         let process = Process::start(name, &mut command, directory)?;
-        Ok(Role { process, address })
-    }
-
-    /// Its authority key in base58check, for the miner.
-    pub fn authority_key(&self) -> &'static str {
-        AUTHORITY_PUBLIC_KEY
+        Ok(Role { process, address, authority_key: AUTHORITY_PUBLIC_KEY.into() })
     }
 
     /// Waits until the role has its first template and the tip it builds on, and accepts miners.
@@ -84,8 +81,9 @@ impl Role {
     /// # Errors
     /// As [`Process::wait_for`].
     pub fn wait_for_block(&mut self, hash: &str, timeout: Duration) -> Result<(), NotSeen> {
-        self.process.wait_for(&format!("Block Found, {hash}"), timeout, |line| {
-            (line.contains("Block Found") && line.ends_with(hash)).then_some(())
+        self.process.wait_for(&format!("a block was found, {hash}"), timeout, |line| {
+            let theirs = line.contains("Block Found") && line.ends_with(hash);
+            (theirs || line.contains(&format!("block {hash} found"))).then_some(())
         })
     }
 

@@ -50,7 +50,7 @@ fn the_pool_and_the_miner_make_blocks_for_a_provider_of_their_own_kind() {
 
     let mut pool = pool::start(&pool_program, directory.path(), &address, &authority_key()).unwrap();
     pool.wait_until_ready(Duration::from_secs(30)).unwrap();
-    let mut miner = miner::start(&miner_program, directory.path(), &pool.address, pool.authority_key()).unwrap();
+    let mut miner = miner::start(&miner_program, directory.path(), &pool.address, &pool.authority_key).unwrap();
     for height in chain.len() + 1..=chain.len() + 3 {
         let block = blocks_accepted.recv_timeout(Duration::from_secs(60)).unwrap();
         assert_eq!(block.height, height);

@@ -175,7 +175,7 @@ fn a_job_with_the_transactions_of_our_template_is_declared_and_mined() {
             let mut client =
                 jd_client::start_declaring(&programs.jd_client, directory, address, key, &upstream).unwrap();
             client.wait_until_ready(SOON).unwrap();
-            let miner = miner::start(&programs.miner, directory, &client.address, client.authority_key()).unwrap();
+            let miner = miner::start(&programs.miner, directory, &client.address, &client.authority_key).unwrap();
             client.process.wait_for_text("Received: RequestTransactionDataSuccess", SOON).unwrap();
             client.process.wait_for_text("DeclareMiningJobSuccess", SOON).unwrap();
             let accepted = provider.wait_for_block(2 * SOON).unwrap();
