@@ -55,6 +55,14 @@ static_assert(allows<TemplateProvider&>(SV2_USE(SV2_X.output(1))) &&
               !allows<TemplateProvider>(SV2_USE(SV2_X.output(1))));
 static_assert(allows<TemplateProvider&>(SV2_USE(SV2_X.next_event())) &&
               !allows<TemplateProvider>(SV2_USE(SV2_X.next_event())));
+static_assert(is_moved_only<sv2::MiningServer> && is_moved_only<sv2::Payout>);
+static_assert(allows<sv2::MiningServer&>(SV2_USE(SV2_X.output(1))) &&
+              !allows<sv2::MiningServer>(SV2_USE(SV2_X.output(1))));
+static_assert(allows<sv2::MiningServer&>(SV2_USE(SV2_X.next_event())) &&
+              !allows<sv2::MiningServer>(SV2_USE(SV2_X.next_event())));
+static_assert(allows<sv2::MiningServer&>(SV2_USE(SV2_X.next_block())) &&
+              !allows<sv2::MiningServer>(SV2_USE(SV2_X.next_block())));
+static_assert(allows<sv2::Payout&>(SV2_USE(SV2_X.output(1, 0))) && !allows<sv2::Payout>(SV2_USE(SV2_X.output(1, 0))));
 
 // Views into a message.
 static_assert(allows<Message&>(SV2_USE(SV2_X.template get_if<sv2_set_target>())) &&
