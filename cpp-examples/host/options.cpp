@@ -304,7 +304,7 @@ std::string Options::help() const {
     };
     for (const Entry& entry : entries_) {
         if (entry.kind == Kind::heading) {
-            text += "\n" + entry.help + ":\n";
+            text += "\n" + entry.help + (entry.help.ends_with(':') ? "\n" : ":\n");
         } else if (entry.kind == Kind::argument) {
             line("  " + entry.placeholder, entry.help);
         } else {

@@ -109,6 +109,7 @@ void Miner::on(const Engine::NewJob& job) {
     const auto channel = engine_.channel(job.channel_id);
     const auto details = engine_.job(job.channel_id, job.job_id);
     if (!channel || !details) return;
+    if (job.clean) host::log_debug(name() + "new tip " + sv2::to_string(details->prev_hash));
     // Each job has another extranonce, so that nothing is searched twice.
     ++extranonce_;
     std::vector<std::uint8_t> extranonce(channel->extranonce_size);

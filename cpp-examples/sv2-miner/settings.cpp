@@ -5,6 +5,7 @@
 
 std::variant<Settings, host::Print> read_settings(const std::vector<std::string>& arguments) {
     Settings settings;
+    settings.log.microseconds = true;  // how soon a new tip is here is of interest
     settings.threads = std::max(1U, std::thread::hardware_concurrency());
     std::string pool, log_file, level = "info";
 

@@ -48,7 +48,10 @@ Pool::Pool(asio::io_context& context, const Settings& settings, host::Keys& keys
                     },
             }),
       miners_(context, engine_, [this] { loop_.drain(); },
-              {.exempt = settings.limits.exempt, .log_addresses = settings.log_addresses, .client = "miner"}),
+              {.exempt = settings.limits.exempt,
+               .log_addresses = settings.log_addresses,
+               .client = "miner",
+               .send_buffer = 64 << 10}),  // jobs are small: nobody needs megabytes of the system's memory
       renewal_(context, engine_, keys, settings.certificate_validity) {}
 
 std::string Pool::start() {

@@ -1,6 +1,7 @@
 #include "pool_process.hpp"
 
 #include <fcntl.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -33,6 +34,7 @@ PoolProcess::PoolProcess(const std::string& program, const std::filesystem::path
     pid_ = ::fork();
     if (pid_ < 0) throw std::runtime_error("cannot start a process");
     if (pid_ == 0) {
+        ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // not to outlive a test that was killed
         const int log = ::open(log_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
         ::dup2(log, STDOUT_FILENO);
         ::dup2(log, STDERR_FILENO);
