@@ -3942,6 +3942,12 @@ typedef struct sv2_mining_proxy_options {
      */
     uint64_t max_retry_ms;
     /**
+     * How long a server that is not the first of `upstreams` is used before it is left and the preferred ones are tried again, in
+     * milliseconds: 600,000. It doubles with each time that this led to no work from the first one, up to 64 times as long.
+     * UINT64_MAX: never.
+     */
+    uint64_t failback_ms;
+    /**
      * Aggregation: the least time between two UpdateChannel, in milliseconds: 1,000.
      */
     uint64_t update_interval_ms;
@@ -9376,7 +9382,7 @@ SV2_API uint32_t sv2_abi_version(void);
 /** For sv2_mining_proxy_options: set upstreams, upstream_count and downstream. */
 #define SV2_MINING_PROXY_OPTIONS_INIT \
     {sizeof(sv2_mining_proxy_options), NULL, 0, NULL, 0, 0, 0, 0, 0, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, \
-     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0, 0, 0}, SV2_LIMITS_INIT, SV2_RANDOM_INIT, SV2_LOG_INIT}
+     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0, 0, 0}, SV2_LIMITS_INIT, SV2_RANDOM_INIT, SV2_LOG_INIT}
 /** For sv2_node_options: set socket_path. */
 #define SV2_NODE_OPTIONS_INIT {sizeof(sv2_node_options), {NULL, 0}, 0, 0, 0, SV2_LOG_INIT}
 /** For sv2_vardiff_options. */

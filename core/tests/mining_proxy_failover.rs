@@ -334,3 +334,85 @@ fn an_upstream_that_refuses_or_breaks_the_protocol_is_left_for_the_next() {
     assert!(world.closed_upstreams[2].contains("SetNewPrevHash"), "{:?}", world.closed_upstreams);
     assert!(world.take_events().iter().all(|event| !matches!(event, Event::UpstreamReady { .. })));
 }
+
+/// The second of three upstreams is in use since now.
+fn on_the_second() -> World {
+    let mut world = World::with(options(Mode::PassThrough, 3));
+    world.connect_upstream();
+    world.connect_miner(1, 0);
+    world.pass_extended(1, 101, 7);
+    world.lose_upstream();
+    assert_eq!(upstream_wanted(&mut world), 1);
+    reopen(&mut world, &[1; 4], SIZE);
+    world.events.clear();
+    world
+}
+
+/// Time passes, in which the upstream is not silent.
+fn pass_time(world: &mut World, ms: u64) {
+    world.tick_after(ms - 1);
+    if world.upstream.is_some() {
+        world.upstream_says(&SetTarget { channel_id: 33, maximum_target: EASY });
+    }
+    world.tick_after(1);
+    world.take_heard(1);
+}
+
+#[test]
+fn a_server_that_is_not_the_first_is_left_after_a_time_and_miners_return_to_the_first() {
+    let mut world = on_the_second();
+    pass_time(&mut world, 599_999);
+    assert_eq!((world.closed_upstreams.len(), world.proxy.upstream()), (0, Some(1)));
+    pass_time(&mut world, 1);
+    assert_eq!(world.closed_upstreams, ["those that are preferred to it are tried again"]);
+    assert_eq!(world.logs.last().unwrap(), "upstream 1 is left to try those preferred to it");
+    assert_eq!(world.wanted, [(0, "pool0".to_string(), 3333)]);
+    assert!(world.take_events().contains(&Event::UpstreamLost { upstream: 1 }));
+    let heard = reopen(&mut world, &[2; 4], SIZE);
+    assert_eq!(
+        heard[0],
+        Message::SetExtranoncePrefix(SetExtranoncePrefix { channel_id: 2, extranonce_prefix: &[2; 4] })
+    );
+    assert_eq!(world.proxy.upstream(), Some(0));
+    // The first one is kept.
+    for _ in 0..10 {
+        pass_time(&mut world, 599_999);
+    }
+    assert_eq!((world.closed_upstreams.len(), world.proxy.upstream()), (1, Some(0)));
+    assert!(world.closed.is_empty());
+}
+
+#[test]
+fn a_server_that_was_left_is_used_again_if_those_before_it_cannot_be_and_left_less_often() {
+    let mut world = on_the_second();
+    for wait in [600_000, 1_200_000, 2_400_000] {
+        for _ in 0..wait / 600_000 - 1 {
+            pass_time(&mut world, 599_000);
+        }
+        assert_eq!(world.proxy.upstream(), Some(1), "{wait}");
+        world.wanted.clear();
+        pass_time(&mut world, 599_999);
+        pass_time(&mut world, wait / 600_000 * 1_000);
+        assert_eq!(upstream_wanted(&mut world), 0);
+        // Those before it come first, but not the third, which comes after it.
+        world.lose_upstream();
+        world.tick_after(0);
+        assert_eq!(upstream_wanted(&mut world), 1);
+        reopen(&mut world, &[1; 4], SIZE);
+    }
+    assert_eq!(world.closed_upstreams.len(), 3);
+    assert!(world.closed.is_empty());
+}
+
+#[test]
+fn no_server_is_left_for_another_if_the_options_say_never() {
+    let mut options = options(Mode::PassThrough, 2);
+    options.failback_ms = 0;
+    let mut world = World::with(options);
+    world.lose_upstream();
+    world.tick_after(0);
+    assert_eq!(upstream_wanted(&mut world), 1);
+    world.connect_upstream();
+    world.tick_after(1_000_000_000);
+    assert_eq!((world.closed_upstreams.len(), world.proxy.upstream()), (0, Some(1)));
+}

@@ -55,6 +55,7 @@ sv2::Result<sv2::MiningProxy> make_engine(const Settings& settings, const sv2::I
     options.vendor = sv2::str("libsv2");
     options.firmware = sv2::str("sv2-proxy " SV2_VERSION);
     options.log.write = host::log_of_engine;
+    options.failback_ms = settings.failback_minutes == 0 ? UINT64_MAX : settings.failback_minutes * 60'000;
     return sv2::MiningProxy::create(upstreams, downstream, options);
 }
 

@@ -56,6 +56,10 @@ void offer_upstream(host::Options& options, Settings& settings, Said& said) {
                  "Whom upstreams pay. Without it: in pass-through each miner's own identity, in aggregation that of the "
                  "first miner",
                  settings.user);
+    options.number("failback-minutes", "N",
+                   "How long an upstream that is not the first is used before those before it are tried again; longer each time "
+                   "that the first one gives no work. 0: it is kept as long as it can be used",
+                   settings.failback_minutes, std::uint64_t{0}, std::uint64_t{1'000'000});
 }
 
 void offer_miners(host::Options& options, Settings& settings, Said& said) {

@@ -20,6 +20,7 @@ struct Settings {
     bool upstream_plaintext = false;
     bool pass_through = false;
     std::string user;
+    std::uint64_t failback_minutes = 10;
     // Miners.
     host::HostPort listen{"0.0.0.0", 34255};
     bool plaintext = false;

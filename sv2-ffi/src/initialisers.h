@@ -44,7 +44,7 @@
 /** For sv2_mining_proxy_options: set upstreams, upstream_count and downstream. */
 #define SV2_MINING_PROXY_OPTIONS_INIT \
     {sizeof(sv2_mining_proxy_options), NULL, 0, NULL, 0, 0, 0, 0, 0, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, \
-     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0, 0, 0}, SV2_LIMITS_INIT, SV2_RANDOM_INIT, SV2_LOG_INIT}
+     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0, 0, 0}, SV2_LIMITS_INIT, SV2_RANDOM_INIT, SV2_LOG_INIT}
 /** For sv2_node_options: set socket_path. */
 #define SV2_NODE_OPTIONS_INIT {sizeof(sv2_node_options), {NULL, 0}, 0, 0, 0, SV2_LOG_INIT}
 /** For sv2_vardiff_options. */

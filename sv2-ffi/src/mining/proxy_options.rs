@@ -80,6 +80,10 @@ pub struct sv2_mining_proxy_options {
     pub retry_ms: u64,
     /// What that grows to: 30,000.
     pub max_retry_ms: u64,
+    /// How long a server that is not the first of `upstreams` is used before it is left and the preferred ones are tried again, in
+    /// milliseconds: 600,000. It doubles with each time that this led to no work from the first one, up to 64 times as long.
+    /// UINT64_MAX: never.
+    pub failback_ms: u64,
     /// Aggregation: the least time between two UpdateChannel, in milliseconds: 1,000.
     pub update_interval_ms: u64,
     /// Aggregation: how long the upstream channel stays open after the last miner has gone, in milliseconds: 10,000.
@@ -166,12 +170,16 @@ impl sv2_mining_proxy_options {
             (&mut options.silence_timeout_ms, self.silence_timeout_ms),
             (&mut options.retry_ms, self.retry_ms),
             (&mut options.max_retry_ms, self.max_retry_ms),
+            (&mut options.failback_ms, self.failback_ms),
             (&mut options.update_interval_ms, self.update_interval_ms),
             (&mut options.linger_ms, self.linger_ms),
             (&mut options.hold_ms, self.hold_ms),
         ];
         for (to, ms) in times {
             *to = if ms == 0 { *to } else { ms };
+        }
+        if self.failback_ms == u64::MAX {
+            options.failback_ms = 0;
         }
         if self.max_held_shares != 0 {
             options.max_held_shares = self.max_held_shares;

@@ -183,6 +183,9 @@ pub enum UpstreamCloseReason {
     TooSlow,
     /// The upstream told its clients to connect again, there or elsewhere (spec 3.6.5).
     Reconnect,
+    /// It is time to try those that are preferred to it
+    /// ([`ProxyOptions::failback_ms`](super::ProxyOptions::failback_ms)).
+    Failback,
 }
 
 impl UpstreamCloseReason {
@@ -229,6 +232,7 @@ impl fmt::Display for UpstreamCloseReason {
             Self::Silent => f.write_str("it has said nothing for too long"),
             Self::TooSlow => f.write_str("it does not read what it is sent"),
             Self::Reconnect => f.write_str("it asks its clients to connect again"),
+            Self::Failback => f.write_str("those that are preferred to it are tried again"),
         }
     }
 }

@@ -62,7 +62,8 @@ use upstreams::Upstreams;
 /// extranonce prefix goes to them with SetExtranoncePrefix, then its jobs. A miner cannot be told another extranonce size: if the
 /// new upstream leaves more room, zeros fill it; if it leaves less, in pass-through the channel is closed with CloseChannel
 /// ("extranonce-size-changed") and the miner may open another one, in aggregation the upstream is of no use and the next one is
-/// tried.
+/// tried. After [`ProxyOptions::failback_ms`] with an upstream that is not the first of the options, the proxy leaves it in the same
+/// way and tries those before it; if none can be used, it goes back.
 ///
 /// **Shares without an upstream.** Shares that were not answered when the upstream was lost, and those found on its work later, wait for
 /// [`ProxyOptions::hold_ms`]; at most [`ProxyOptions::max_held_shares`] of them. If an upstream comes that gives the same
@@ -428,6 +429,7 @@ impl Proxy {
     }
 
     fn become_ready(&mut self) {
+        self.upstreams.note_ready(&self.options, self.now);
         self.events.push(Event::UpstreamReady { upstream: self.upstreams.current() });
         self.with_side(self.now, |side, cx| side.upstream_ready(cx));
     }
@@ -444,6 +446,11 @@ impl Proxy {
             Err(reason) => self.close_upstream(reason),
             Ok(_) if is_silent => self.close_upstream(UpstreamCloseReason::Silent),
             Ok(true) => self.become_ready(),
+            Ok(false) if self.upstreams.take_failback(now) => {
+                let upstream = self.upstreams.current();
+                self.events.log(Level::Info, format_args!("upstream {upstream} is left to try those preferred to it"));
+                self.close_upstream(UpstreamCloseReason::Failback);
+            }
             Ok(false) => {}
         }
         self.upstreams.dial(&self.options, &mut self.events, now);

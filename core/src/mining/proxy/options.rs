@@ -61,6 +61,9 @@ pub struct ProxyOptions {
     pub retry_ms: u64,
     /// What that grows to while no upstream can be used.
     pub max_retry_ms: u64,
+    /// How long a server that is not the first of `upstreams` is used before it is left and the preferred ones are tried again. It
+    /// doubles with each time that this led to no work from the first one, up to 64 times as long. 0: never.
+    pub failback_ms: u64,
     /// The least time between two UpdateChannel of a channel upstream (spec 5.3.7: once in a second), in aggregation.
     pub update_interval_ms: u64,
     /// How long the upstream channel stays open after the last miner has gone, in aggregation.
@@ -98,6 +101,7 @@ impl ProxyOptions {
             silence_timeout_ms: 600_000,
             retry_ms: 1_000,
             max_retry_ms: 30_000,
+            failback_ms: 600_000,
             update_interval_ms: 1_000,
             linger_ms: 10_000,
             min_extranonce_size: 8,

@@ -15,11 +15,16 @@ use crate::{Random, Time};
 /// The longest SubmitSharesExtended: six integers, a B0_32, and the worker's TLV.
 const MAX_SHARE_LEN: usize = 6 * 4 + 1 + 32 + tlv::HEADER_LEN + TLV_USER_IDENTITY_MAX_LEN;
 
+/// How often the time until a failback doubles.
+const MAX_FAILBACK_DOUBLINGS: u32 = 6;
+
 /// The servers of the options and the connection to one of them.
 ///
 /// They are tried in the order of the options. When the one in use is lost, it comes last. None is dialled sooner than
 /// [`ProxyOptions::retry_ms`] after the last time, and each round in which none could be used doubles that, up to
-/// [`ProxyOptions::max_retry_ms`].
+/// [`ProxyOptions::max_retry_ms`]. One that is not the first is left after [`ProxyOptions::failback_ms`], and then all are tried in
+/// the order of the options, so that it is used again if those before it cannot be. As there is one connection at a time, that costs
+/// the work of a moment; therefore it is done less and less often while it is of no use.
 pub(super) struct Upstreams {
     /// The one in use, or the one that was tried last.
     current: usize,
@@ -31,6 +36,10 @@ pub(super) struct Upstreams {
     dialled_at: Vec<Option<u64>>,
     /// Where the server in use wants its clients to go (spec 3.6.5): for the next try only.
     redirect: Option<(String, u16)>,
+    /// When the one in use is to be left for those before it, in monotonic milliseconds.
+    failback_at: Option<u64>,
+    /// How often that was done since the first one gave work.
+    failbacks: u32,
     state: State,
 }
 
@@ -53,6 +62,8 @@ impl Upstreams {
             tried: 0,
             dialled_at: alloc::vec![None; options.upstreams.len()],
             redirect: None,
+            failback_at: None,
+            failbacks: 0,
             state: State::Waiting { at: 0, next: 0 },
         }
     }
@@ -100,7 +111,7 @@ impl Upstreams {
         match &self.state {
             State::Waiting { at, .. } => Some(*at),
             State::Dialling => None,
-            State::Connected(link) => link.deadline(),
+            State::Connected(link) => [link.deadline(), self.failback_at].into_iter().flatten().min(),
         }
     }
 
@@ -185,10 +196,31 @@ impl Upstreams {
         Ok(())
     }
 
+    /// The upstream has accepted the connection.
+    pub(super) fn note_ready(&mut self, options: &ProxyOptions, now: Time) {
+        let wait = options.failback_ms.saturating_mul(1 << self.failbacks.min(MAX_FAILBACK_DOUBLINGS));
+        let may_be_left = self.current > 0 && options.failback_ms > 0;
+        self.failback_at = may_be_left.then(|| now.monotonic_ms.saturating_add(wait));
+    }
+
     /// The upstream gives work: the search is over.
     pub(super) fn note_served(&mut self) {
         self.tried = 0;
         self.lost = Some(self.current);
+        if self.current == 0 {
+            self.failbacks = 0;
+        }
+    }
+
+    /// Whether it is time to leave the upstream for those that are preferred to it. If so, the next search begins with the first one.
+    pub(super) fn take_failback(&mut self, now: Time) -> bool {
+        let is_due = self.failback_at.take_if(|at| *at <= now.monotonic_ms).is_some();
+        if is_due {
+            self.failbacks = self.failbacks.saturating_add(1);
+            self.tried = 0;
+            self.lost = None;
+        }
+        is_due
     }
 
     /// Clients of the server are to go elsewhere, at once.
@@ -199,6 +231,7 @@ impl Upstreams {
     /// There is no connection any more, or none could be made: the next one is chosen. Says whether there was a connection.
     pub(super) fn lose(&mut self, options: &ProxyOptions, now: Time) -> bool {
         let was_connected = matches!(self.state, State::Connected(_));
+        self.failback_at = None;
         let next = if self.redirect.is_some() { self.current } else { self.candidate(options.upstreams.len()) };
         let rounds = self.tried.checked_div(options.upstreams.len()).unwrap_or(0);
         let doublings = u32::try_from(rounds.saturating_sub(1)).unwrap_or(u32::MAX).min(32);
