@@ -37,7 +37,12 @@ fn pair(noise: bool) -> (Connection, Connection) {
 }
 
 /// Passes bytes on, in the pieces that `cuts` say; the payloads that arrive.
-fn pass(from: &mut Connection, to: &mut Connection, cuts: &mut impl Iterator<Item = u8>, flip: Option<usize>) -> Vec<Vec<u8>> {
+fn pass(
+    from: &mut Connection,
+    to: &mut Connection,
+    cuts: &mut impl Iterator<Item = u8>,
+    flip: Option<usize>,
+) -> Vec<Vec<u8>> {
     let (mut arrived, mut at) = (Vec::new(), 0);
     while !from.output().is_empty() {
         let wanted = usize::from(cuts.next().unwrap_or(255)) * 8 + 1;
