@@ -329,6 +329,38 @@ fn the_upstream_is_told_the_sum_of_the_hash_rates_once_in_a_second() {
 }
 
 #[test]
+fn a_miner_with_a_target_that_no_share_meets_does_not_have_it_asked_for_by_all() {
+    let mut world = one_miner();
+    world.connect_miner(2, 0);
+    let mut hardest = U256([0; 32]);
+    hardest.0[0] = 1;
+    world.miner_says(2, &OpenExtendedMiningChannel { max_target: hardest, ..extended(1, "b") });
+    world.tick_after(1_000);
+    // No harder than what both together meet as often as a miner is to.
+    let both = sv2_core::mining::hashrate::target_for(f64::from(2.0 * MINERS_RATE), 6.0).unwrap();
+    let update = UpdateChannel { channel_id: 50, nominal_hash_rate: 2.0 * MINERS_RATE, maximum_target: U256(both.0) };
+    assert_eq!(world.take_upstream_heard(), [Message::UpdateChannel(update)]);
+}
+
+#[test]
+fn hash_rates_whose_sum_is_beyond_the_range_of_the_wire_are_told_as_its_largest_value() {
+    let mut world = one_miner();
+    for id in [2, 3] {
+        world.connect_miner(id, 0);
+        world.miner_says(id, &OpenExtendedMiningChannel { nominal_hash_rate: 3e38, ..extended(7, "liar") });
+    }
+    world.tick_after(1_000);
+    let [Message::UpdateChannel(update)] = world.take_upstream_heard()[..] else { panic!() };
+    assert_eq!((update.nominal_hash_rate, update.maximum_target), (f32::MAX, U256::MAX));
+    // The next upstream can be asked for a channel, too.
+    world.lose_upstream();
+    world.connect_upstream_asked();
+    let asked = world.take_upstream_heard();
+    let [.., Message::OpenExtendedMiningChannel(asked)] = asked[..] else { panic!("{asked:?}") };
+    assert_eq!(asked.nominal_hash_rate, f32::MAX);
+}
+
+#[test]
 fn miners_that_come_back_in_time_find_the_channel_open() {
     let mut world = one_miner();
     let job = Job::new(VERSION);

@@ -82,17 +82,22 @@ impl Aggregate {
         let Some(first) = first.chain(self.waiting.iter().map(|waiting| &waiting.user_identity)).next() else { return };
         let upstream = cx.options.upstreams.get(cx.upstreams.current());
         let user = upstream.map(|upstream| upstream.user_identity.as_bytes()).filter(|user| !user.is_empty());
-        let demand = self.demand();
+        let demand = self.demand(cx.options);
+        self.demand_changed = false;
         let needed = self
             .rollable_len
             .map_or(cx.options.min_extranonce_size.into(), |rollable| rollable + cx.options.downstream.index_len);
-        cx.upstreams.send(&OpenExtendedMiningChannel {
+        let sent = cx.upstreams.send(&OpenExtendedMiningChannel {
             request_id: REQUEST_ID,
             user_identity: Str(user.unwrap_or(first)),
             nominal_hash_rate: demand.nominal_hash_rate,
             max_target: demand.max_target,
             min_extranonce_size: u16::try_from(needed).unwrap_or(u16::MAX),
         });
+        if !sent {
+            // No answer will come: the deadline leads to the next upstream.
+            cx.events.log(Level::Error, format_args!("the upstream cannot be asked for a channel: {demand:?}"));
+        }
         let deadline = cx.now.monotonic_ms.saturating_add(cx.options.open_timeout_ms);
         self.upstream = Upstream::Asked { deadline, demand };
     }
@@ -106,6 +111,7 @@ impl Aggregate {
                     self.members.insert(super::Channel { connection, channel_id }, member);
                 }
                 Err(error) => {
+                    self.demand_changed = true;
                     cx.events.log(Level::Debug, format_args!("connection {connection} gets no channel: {error}"));
                 }
             }
@@ -115,17 +121,11 @@ impl Aggregate {
     /// After every input: what the upstream is to be told, and what it should have said.
     pub(super) fn keep_upstream(&mut self, cx: &mut Context<'_>) -> Result<(), UpstreamCloseReason> {
         let now_ms = cx.now.monotonic_ms;
-        let demand = self.demand();
+        self.tell_demand(cx);
         let has_miners = !self.members.is_empty() || !self.waiting.is_empty();
         match &mut self.upstream {
             Upstream::Asked { deadline, .. } if *deadline <= now_ms => Err(UpstreamCloseReason::ChannelTimeout),
             Upstream::Open(open) => {
-                open.update_at = open.told.due_at(demand, cx.options.update_interval_ms);
-                if open.update_at.is_some_and(|at| at <= now_ms) {
-                    open.told = Told::new(demand, now_ms);
-                    open.update_at = None;
-                    cx.upstreams.send(&demand.message(open.channel_id));
-                }
                 if has_miners {
                     open.close_at = None;
                 } else if *open.close_at.get_or_insert(now_ms.saturating_add(cx.options.linger_ms)) <= now_ms {
@@ -136,6 +136,24 @@ impl Aggregate {
                 Ok(())
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Tells the upstream of another demand, in good time. This comes after every input: all miners are only looked at once in an
+    /// interval, and only if one of them has changed.
+    fn tell_demand(&mut self, cx: &mut Context<'_>) {
+        let Upstream::Open(open) = &mut self.upstream else { return };
+        let now_ms = cx.now.monotonic_ms;
+        open.update_at = self.demand_changed.then(|| open.told.next_at(cx.options.update_interval_ms));
+        if open.update_at.is_none_or(|at| at > now_ms) {
+            return;
+        }
+        self.demand_changed = false;
+        let demand = self.demand(cx.options);
+        let Upstream::Open(open) = &mut self.upstream else { return };
+        open.update_at = None;
+        if open.told.renew(demand, now_ms) {
+            cx.upstreams.send(&demand.message(open.channel_id));
         }
     }
 

@@ -1,6 +1,8 @@
 //! What the upstream is told of the miners (spec 5.3.7).
 
+use crate::bitcoin::Target;
 use crate::message::UpdateChannel;
+use crate::mining::hashrate::{nominal_hash_rate, target_for};
 use crate::wire::U256;
 
 /// What UpdateChannel says.
@@ -13,7 +15,7 @@ pub(super) struct Demand {
     pub(super) max_target: U256,
 }
 
-/// When it was told what.
+/// What it was told, and when the miners were last asked whether that still holds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Told {
     demand: Demand,
@@ -25,13 +27,31 @@ impl Told {
         Self { demand, at_ms: now_ms }
     }
 
-    /// When the upstream is to be told, if the demand is another one: not so soon after the last time.
-    pub(super) fn due_at(&self, demand: Demand, interval_ms: u64) -> Option<u64> {
-        (self.demand != demand).then(|| self.at_ms.saturating_add(interval_ms))
+    /// When it may be told again: not so soon after the last time.
+    pub(super) fn next_at(&self, interval_ms: u64) -> u64 {
+        self.at_ms.saturating_add(interval_ms)
+    }
+
+    /// This is the demand now. Says whether it is another one.
+    pub(super) fn renew(&mut self, demand: Demand, now_ms: u64) -> bool {
+        core::mem::replace(self, Self::new(demand, now_ms)).demand != demand
     }
 }
 
 impl Demand {
+    /// Of all together. No miner decides for the others: a hash rate without bound counts as the largest that there is, and
+    /// max_target is never harder than what all of them together meet `shares_per_minute` times in a minute. Otherwise one miner
+    /// could ask for a target that no share meets.
+    pub(super) fn of_all(each: impl Iterator<Item = Self>, shares_per_minute: f64) -> Self {
+        let none = (0.0_f64, Target(U256::MAX.0));
+        let (sum, hardest) = each.fold(none, |(sum, hardest), one| {
+            (sum + f64::from(one.nominal_hash_rate), hardest.min(Target(one.max_target.0)))
+        });
+        let all = nominal_hash_rate(sum);
+        let within_reach = target_for(all.into(), shares_per_minute).unwrap_or(Target(U256::MAX.0));
+        Self { nominal_hash_rate: all, max_target: U256(hardest.max(within_reach).0) }
+    }
+
     pub(super) fn message(&self, channel_id: u32) -> UpdateChannel {
         UpdateChannel { channel_id, nominal_hash_rate: self.nominal_hash_rate, maximum_target: self.max_target }
     }

@@ -21,7 +21,6 @@ use core::net::IpAddr;
 use super::events::{Channel, Event, FoundBlock, UpstreamCloseReason};
 use super::{ConnectionId, Context, ProxyError, ProxyOptions, Side};
 use crate::Random;
-use crate::bitcoin::Target;
 use crate::clients::Level;
 use crate::frame::Header;
 use crate::message::{EXTENSION_WORKER_SPECIFIC_HASHRATE_TRACKING, SubmitSharesExtended, error_code};
@@ -43,6 +42,8 @@ pub(super) struct Aggregate {
     /// The requests for channels that wait for the upstream's.
     waiting: VecDeque<Waiting>,
     members: BTreeMap<Channel, Member>,
+    /// Whether `members` or `waiting` have changed since the demand was summed up.
+    demand_changed: bool,
     upstream: Upstream,
     /// How many bytes miners roll, once they were told.
     rollable_len: Option<usize>,
@@ -78,6 +79,7 @@ impl Aggregate {
             server,
             waiting: VecDeque::new(),
             members: BTreeMap::new(),
+            demand_changed: false,
             upstream: Upstream::None,
             rollable_len: None,
             jobs: Jobs::default(),
@@ -108,6 +110,7 @@ impl Aggregate {
             server::Event::OpenChannel(open) => {
                 let max_target = U256(open.max_target.0);
                 let demand = Demand { nominal_hash_rate: open.nominal_hash_rate, max_target };
+                self.demand_changed = true;
                 self.waiting.push_back(Waiting {
                     connection: open.connection,
                     request_id: open.request_id,
@@ -130,11 +133,13 @@ impl Aggregate {
             server::Event::ChannelUpdated { connection, channel_id, nominal_hash_rate, max_target, .. } => {
                 if let Some(member) = self.members.get_mut(&Channel { connection, channel_id }) {
                     member.demand = Demand { nominal_hash_rate, max_target: U256(max_target.0) };
+                    self.demand_changed = true;
                 }
             }
             server::Event::ChannelClosed(closed) => {
                 let channel = Channel { connection: closed.connection, channel_id: closed.channel_id };
                 self.members.remove(&channel);
+                self.demand_changed = true;
                 cx.events.push(Event::ChannelClosed { channel });
             }
             server::Event::ShareAccepted(share) => self.share_accepted(&share, cx),
@@ -161,17 +166,16 @@ impl Aggregate {
     }
 
     fn forget_requests(&mut self, connection: ConnectionId) {
+        let before = self.waiting.len();
         self.waiting.retain(|waiting| waiting.connection != connection);
+        self.demand_changed |= self.waiting.len() != before;
     }
 
     /// What the upstream is to be told: of all that have a channel, and all that wait for one.
-    fn demand(&self) -> Demand {
+    fn demand(&self, options: &ProxyOptions) -> Demand {
         let members = self.members.values().map(|member| member.demand);
-        let none = Demand { nominal_hash_rate: 0.0, max_target: U256::MAX };
-        members.chain(self.waiting.iter().map(|waiting| waiting.demand)).fold(none, |sum, one| Demand {
-            nominal_hash_rate: sum.nominal_hash_rate + one.nominal_hash_rate,
-            max_target: harder(sum.max_target, one.max_target),
-        })
+        let all = members.chain(self.waiting.iter().map(|waiting| waiting.demand));
+        Demand::of_all(all, options.downstream.shares_per_minute)
     }
 
     // ---------------------------------------------------------------------------------------------------------- shares
@@ -298,10 +302,6 @@ fn lose(share: &Outgoing, cx: &mut Context<'_>) {
         sequence_number: share.sequence_number,
         error_code: error_code::STALE_SHARE.into(),
     });
-}
-
-fn harder(a: U256, b: U256) -> U256 {
-    U256(Target(a.0).min(Target(b.0)).0)
 }
 
 impl Side for Aggregate {
