@@ -1003,6 +1003,12 @@ typedef struct sv2_extended_job sv2_extended_job;
 typedef struct sv2_extranonce_allocator sv2_extranonce_allocator;
 
 /**
+ * A group channel (spec 5.2.3), on the server's side: the channels of one connection that mine the same, so that one
+ * NewExtendedMiningJob or SetNewPrevHash, sent to its number, is for all of them. Their full extranonces have the same length.
+ */
+typedef struct sv2_group_channel sv2_group_channel;
+
+/**
  * What a server shows to those who connect: its static key, encoded, and a certificate for it. It is made once and shared by
  * all connections. It never changes: unlike other objects it may be used by several threads at once.
  */
@@ -1029,6 +1035,9 @@ typedef struct sv2_job_factory sv2_job_factory;
  *
  * All memory is reserved in _connect and when a channel opens, as much as the options say. Afterwards nothing is allocated, whatever
  * the server sends, unless more is handed in at once than _room has.
+ *
+ * The client's side of channels, standard and extended ones and their groups, is a part of it: _channel and _job show them, _header makes
+ * what is hashed. A program that encrypts by itself sets `plaintext`: then what goes in and out are the frames.
  *
  * Channels end with their connection; they can be looked at until the next _connect. After SV2_MINING_CLIENT_EVENT_READY open new
  * ones.
@@ -1094,6 +1103,27 @@ typedef struct sv2_node sv2_node;
  * several threads at once.
  */
 typedef struct sv2_payout sv2_payout;
+
+/**
+ * The server's side of a standard or an extended channel (spec 5.2), for a pool that keeps connections and messages itself: it
+ * knows the channel's jobs, judges shares against them, remembers those it has accepted, and keeps the account. sv2_mining_server
+ * does all that and the rest.
+ *
+ * Jobs come as future jobs, which wait for a tip, or as jobs on the present one. The last one is what the miner should work on;
+ * shares for those before it on the same tip count as well. With a new tip all others are stale.
+ *
+ * ```text
+ *                  add_future_job            activate
+ *       nothing ------------------> future -----------> active --> past (the last 16) --> forgotten
+ *          |                                               ^           |
+ *          +----------------- add_job ---------------------+           +-- next tip --> stale --> forgotten
+ * ```
+ *
+ * The target of a job is that of the channel when the job became active (spec 5.3.21), and its extranonce_prefix that of the
+ * channel when the job was sent (spec 5.3.10). The other parts: sv2_group_channel for jobs that are sent to many at once,
+ * sv2_extranonce_allocator for the prefixes, sv2_vardiff for the targets.
+ */
+typedef struct sv2_server_channel sv2_server_channel;
 
 /**
  * Gets templates from one template provider and gives it solutions (spec 7), without sockets: what a pool or a job declarator
@@ -4816,6 +4846,146 @@ typedef struct sv2_mining_server_event {
 } sv2_mining_server_event;
 
 /**
+ * How late a share's nTime may be.
+ */
+typedef uint8_t sv2_ntime_rule;
+
+/**
+ * What is agreed on when a channel is opened, and what holds for all channels of a server. Initialise with
+ * SV2_SERVER_CHANNEL_OPTIONS_INIT, and set all down to `max_target`; below that a zero means the usual value, which is given with
+ * each member.
+ */
+typedef struct sv2_server_channel_options {
+    /**
+     * The size of this struct.
+     */
+    size_t struct_size;
+    /**
+     * The channel's number, which no other channel or group of the connection has.
+     */
+    uint32_t channel_id;
+    /**
+     * SV2_CHANNEL_STANDARD or SV2_CHANNEL_EXTENDED.
+     */
+    uint32_t kind;
+    /**
+     * The first bytes of its extranonces; the whole extranonce of a standard channel. It is copied.
+     */
+    struct sv2_bytes extranonce_prefix;
+    /**
+     * How many bytes follow, for the miner to roll: 0 on a standard channel. With the prefix they are at most 32.
+     */
+    size_t extranonce_size;
+    /**
+     * The target of its first job. It is made no easier than `max_target`.
+     */
+    struct sv2_u256 target;
+    /**
+     * The easiest target that the client accepts.
+     */
+    struct sv2_u256 max_target;
+    /**
+     * Who is to be credited, as it came. It is copied.
+     */
+    struct sv2_str user_identity;
+    /**
+     * What the client says to do, in hashes per second.
+     */
+    float nominal_hash_rate;
+    /**
+     * The bits of the version that may be rolled, where a job allows that: SV2_VERSION_ROLLING_MASK.
+     */
+    uint32_t version_mask;
+    /**
+     * How many jobs of the present tip, besides the last one, a share may be for: 16.
+     */
+    uint32_t past_jobs;
+    /**
+     * How many jobs may wait for their tip: 16. When there are more, the oldest goes.
+     */
+    uint32_t future_jobs;
+    /**
+     * How many shares of a job are remembered: 2,048. After three quarters of them `wants_job` of a verdict asks for another job.
+     */
+    uint32_t max_shares_per_job;
+    /**
+     * Most custom jobs on one tip: 1,024.
+     */
+    uint32_t max_custom_jobs;
+    /**
+     * Accepted shares are acknowledged when there are so many: 10.
+     */
+    uint32_t batch_shares;
+    /**
+     * At the latest so long after the first of them, in milliseconds: 1,000.
+     */
+    uint32_t batch_ms;
+    /**
+     * How late the nTime of a share may be, an SV2_NTIME_*: SV2_NTIME_FUTURE_BLOCK_TIME.
+     */
+    sv2_ntime_rule ntime_rule;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[7];
+} sv2_server_channel_options;
+
+/**
+ * What is to be known of a channel.
+ */
+typedef struct sv2_server_channel_info {
+    /**
+     * Its number.
+     */
+    uint32_t channel_id;
+    /**
+     * SV2_CHANNEL_STANDARD or SV2_CHANNEL_EXTENDED.
+     */
+    uint32_t kind;
+    /**
+     * Who is to be credited. Valid until the channel is freed.
+     */
+    struct sv2_str user_identity;
+    /**
+     * What the client last said, in hashes per second.
+     */
+    float nominal_hash_rate;
+    /**
+     * The job to work on, if there is one.
+     */
+    uint32_t active_job_id;
+    /**
+     * 1 if there is a job to work on.
+     */
+    uint8_t has_active_job;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[7];
+    /**
+     * The easiest target that the client accepts.
+     */
+    struct sv2_u256 max_target;
+    /**
+     * The target of jobs that become active from now on.
+     */
+    struct sv2_u256 target;
+    /**
+     * That of the job to work on; zero if there is none.
+     */
+    struct sv2_u256 active_target;
+    /**
+     * The first bytes of the extranonces of jobs that are sent from now on. Valid until the next
+     * sv2_server_channel_set_extranonce_prefix, or until the channel is freed.
+     */
+    struct sv2_bytes extranonce_prefix;
+    /**
+     * How many bytes follow, for the miner to roll.
+     */
+    size_t extranonce_size;
+} sv2_server_channel_info;
+
+/**
  * What a job is mined on: the contents of SetNewPrevHash (spec 5.3.17). See sv2_mining_tip_init.
  */
 typedef struct sv2_mining_tip {
@@ -4842,9 +5012,106 @@ typedef struct sv2_mining_tip {
 } sv2_mining_tip;
 
 /**
- * How late a share's nTime may be.
+ * What a miner submits. The members have the names of SubmitSharesExtended's fields (spec 5.3.12).
  */
-typedef uint8_t sv2_ntime_rule;
+typedef struct sv2_share {
+    /**
+     * The header's nNonce.
+     */
+    uint32_t nonce;
+    /**
+     * The header's nTime.
+     */
+    uint32_t ntime;
+    /**
+     * The header's full nVersion.
+     */
+    uint32_t version;
+    /**
+     * What follows the extranonce_prefix; empty on a standard channel.
+     */
+    struct sv2_bytes extranonce;
+} sv2_share;
+
+/**
+ * A share as it is submitted (spec 5.3.11, 5.3.12).
+ */
+typedef struct sv2_submission {
+    /**
+     * As the miner counts.
+     */
+    uint32_t sequence_number;
+    /**
+     * The job that it is for.
+     */
+    uint32_t job_id;
+    /**
+     * The rest.
+     */
+    struct sv2_share share;
+    /**
+     * Anything but 0: what an extension appended makes the message invalid (spec 3.4.3). It is refused with
+     * SV2_SHARE_INVALID_TLV, unless it is a block.
+     */
+    uint8_t has_invalid_tlv;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[7];
+} sv2_submission;
+
+/**
+ * What became of a share. If it is refused, all but `error` is zero.
+ */
+typedef struct sv2_submission_verdict {
+    /**
+     * SV2_SHARE_OK, or why the share is refused.
+     */
+    sv2_share_error error;
+    /**
+     * 1 if it is a block, else 0. Submit it before anything else: `header`, and the coinbase that sv2_extended_job_coinbase makes of
+     * `job` and `extranonce`.
+     */
+    uint8_t is_block;
+    /**
+     * 1 if many shares of the job are remembered, and not many more can be: the channel should get another job, with a search
+     * space of its own. Said once for each job, and only of the last one.
+     */
+    uint8_t wants_job;
+    /**
+     * Zero.
+     */
+    uint8_t reserved[5];
+    /**
+     * What it counts for: the difficulty of the job's target. For a block that does not meet that, of the block's target.
+     */
+    double difficulty;
+    /**
+     * How many hashes it took on average: the work of that target, for sv2_vardiff_share.
+     */
+    double work;
+    /**
+     * The hash of its header.
+     */
+    struct sv2_u256 hash;
+    /**
+     * The header, if it is a block.
+     */
+    struct sv2_block_header header;
+    /**
+     * The job that it is for. It belongs to the channel. Valid, like `extranonce`, until the next sv2_server_channel_submit or
+     * sv2_server_channel_late_block, or until the channel is freed.
+     */
+    const struct sv2_extended_job *job;
+    /**
+     * The full extranonce.
+     */
+    struct sv2_bytes extranonce;
+    /**
+     * How many bytes of it are the prefix.
+     */
+    size_t extranonce_prefix_len;
+} sv2_submission_verdict;
 
 /**
  * What a share is judged against: a job as one channel has it.
@@ -4884,28 +5151,6 @@ typedef struct sv2_share_work {
      */
     sv2_ntime_rule ntime_rule;
 } sv2_share_work;
-
-/**
- * What a miner submits. The members have the names of SubmitSharesExtended's fields (spec 5.3.12).
- */
-typedef struct sv2_share {
-    /**
-     * The header's nNonce.
-     */
-    uint32_t nonce;
-    /**
-     * The header's nTime.
-     */
-    uint32_t ntime;
-    /**
-     * The header's full nVersion.
-     */
-    uint32_t version;
-    /**
-     * What follows the extranonce_prefix; empty on a standard channel.
-     */
-    struct sv2_bytes extranonce;
-} sv2_share;
 
 /**
  * What a share is.
@@ -7371,6 +7616,88 @@ SV2_API size_t sv2_extranonce_allocator_quarantined(struct sv2_extranonce_alloca
 SV2_API void sv2_extranonce_allocator_free(struct sv2_extranonce_allocator *allocator);
 
 /**
+ * Makes a group without channels, for full extranonces of `full_extranonce_len` bytes, at most 32; free it with
+ * sv2_group_channel_free. No channel of the connection may have the number `group_channel_id`.
+ *
+ * Returns SV2_ERROR_ARGUMENT for a greater length.
+ *
+ * # Safety
+ * `out` is writable.
+ */
+SV2_API
+sv2_status sv2_group_channel_new(uint32_t group_channel_id,
+                                 size_t full_extranonce_len,
+                                 struct sv2_group_channel **out);
+
+/**
+ * The group's number. 0 if `group` is NULL or unusable.
+ *
+ * # Safety
+ * `group` is live or NULL.
+ */
+SV2_API uint32_t sv2_group_channel_id(struct sv2_group_channel *group);
+
+/**
+ * Length of the full extranonces, in bytes. 0 if `group` is NULL or unusable.
+ *
+ * # Safety
+ * `group` is live or NULL.
+ */
+SV2_API size_t sv2_group_channel_full_extranonce_len(struct sv2_group_channel *group);
+
+/**
+ * All channels of the group get full extranonces of another length, in bytes, with the jobs to come: each was given a prefix of
+ * another length by sv2_server_channel_set_extranonce_prefix.
+ *
+ * Returns SV2_ERROR_ARGUMENT if it is more than 32.
+ *
+ * # Safety
+ * `group` is live.
+ */
+SV2_API
+sv2_status sv2_group_channel_set_full_extranonce_len(struct sv2_group_channel *group,
+                                                     size_t full_extranonce_len);
+
+/**
+ * Takes a channel in, whose full extranonce, prefix and what is rolled, has `full_extranonce_len` bytes.
+ *
+ * Returns SV2_ERROR_ARGUMENT if that is not the length of the others, and SV2_ERROR_STATE if the channel is there already.
+ *
+ * # Safety
+ * `group` is live.
+ */
+SV2_API
+sv2_status sv2_group_channel_add(struct sv2_group_channel *group,
+                                 uint32_t channel_id,
+                                 size_t full_extranonce_len);
+
+/**
+ * Takes a channel out. Returns SV2_NOT_FOUND if it is not there.
+ *
+ * # Safety
+ * `group` is live.
+ */
+SV2_API sv2_status sv2_group_channel_remove(struct sv2_group_channel *group, uint32_t channel_id);
+
+/**
+ * The numbers of its channels, in order. Valid until a channel is added or removed, or the group freed. {NULL, 0} if `group` is
+ * NULL or unusable.
+ *
+ * # Safety
+ * `group` is live or NULL.
+ */
+SV2_API
+struct sv2_u32_list sv2_group_channel_members(struct sv2_group_channel *group);
+
+/**
+ * Frees a group; NULL is nothing to free.
+ *
+ * # Safety
+ * `group` is live or NULL, and is not used afterwards.
+ */
+SV2_API void sv2_group_channel_free(struct sv2_group_channel *group);
+
+/**
  * Makes a factory of jobs with a full extranonce of `extranonce_len` bytes, 1 to 32, and these tags, either of which may be empty;
  * free it with sv2_job_factory_free. `version_rolling_allowed` is 0 for a server that set REQUIRES_FIXED_VERSION (spec 5.3.1).
  *
@@ -7947,6 +8274,271 @@ SV2_API const char *sv2_mining_server_error(struct sv2_mining_server *server);
  * `server` is live or NULL, and is not used afterwards.
  */
 SV2_API void sv2_mining_server_free(struct sv2_mining_server *server);
+
+/**
+ * Makes a channel without jobs; free it with sv2_server_channel_free.
+ *
+ * Returns SV2_ERROR_ARGUMENT if the kind is unknown, the extranonce is longer than 32 bytes, or a standard channel is to roll a
+ * part of it.
+ *
+ * # Safety
+ * `options` and what it points to are readable, `out` is writable.
+ */
+SV2_API
+sv2_status sv2_server_channel_new(const struct sv2_server_channel_options *options,
+                                  struct sv2_server_channel **out);
+
+/**
+ * Frees a channel; NULL is nothing to free.
+ *
+ * # Safety
+ * `channel` is live or NULL, and is not used afterwards.
+ */
+SV2_API void sv2_server_channel_free(struct sv2_server_channel *channel);
+
+/**
+ * What is to be known of the channel, into `*info`.
+ *
+ * # Safety
+ * `channel` is live, `info` is writable.
+ */
+SV2_API
+sv2_status sv2_server_channel_get_info(struct sv2_server_channel *channel,
+                                       struct sv2_server_channel_info *info);
+
+/**
+ * The tip of its jobs, into `*tip`. Returns SV2_NOT_FOUND if it was given none.
+ *
+ * # Safety
+ * `channel` is live, `tip` is writable.
+ */
+SV2_API sv2_status sv2_server_channel_tip(struct sv2_server_channel *channel, struct sv2_mining_tip *tip);
+
+/**
+ * The client says something else with UpdateChannel. The target becomes no easier than `max_target`; making it what the hash rate
+ * asks for is left to sv2_server_channel_set_target.
+ *
+ * # Safety
+ * `channel` is live, `max_target` is readable.
+ */
+SV2_API
+sv2_status sv2_server_channel_update(struct sv2_server_channel *channel,
+                                     float nominal_hash_rate,
+                                     const struct sv2_u256 *max_target);
+
+/**
+ * Another target, made no easier than the client accepts, for jobs that become active from now on. `*changed` becomes 1 if it is
+ * another one than before, which the client must be sent with SetTarget, else 0; NULL if that is not wanted.
+ *
+ * # Safety
+ * `channel` is live, `target` is readable, `changed` is writable or NULL.
+ */
+SV2_API
+sv2_status sv2_server_channel_set_target(struct sv2_server_channel *channel,
+                                         const struct sv2_u256 *target,
+                                         uint8_t *changed);
+
+/**
+ * Another extranonce_prefix, which is copied, for jobs that are sent from now on; the client must be sent a SetExtranoncePrefix.
+ *
+ * Returns SV2_ERROR_ARGUMENT if the extranonce would be longer than 32 bytes.
+ *
+ * # Safety
+ * `channel` is live, `extranonce_prefix` is readable.
+ */
+SV2_API
+sv2_status sv2_server_channel_set_extranonce_prefix(struct sv2_server_channel *channel,
+                                                    struct sv2_bytes extranonce_prefix);
+
+/**
+ * A job that waits for a tip; the channel shares it, and `job` may be freed. Into `*merkle_root` goes what NewMiningJob tells a
+ * standard channel; NULL if that is not wanted. Of an extended channel it is left alone: its message is that of
+ * sv2_extended_job_message.
+ *
+ * Returns SV2_ERROR_ARGUMENT if the job is for full extranonces of another length than the channel's.
+ *
+ * # Safety
+ * `channel` and `job` are live, `merkle_root` is writable or NULL.
+ */
+SV2_API
+sv2_status sv2_server_channel_add_future_job(struct sv2_server_channel *channel,
+                                             uint32_t job_id,
+                                             const struct sv2_extended_job *job,
+                                             struct sv2_u256 *merkle_root);
+
+/**
+ * A job that waited for a tip does not any more, if it is there.
+ *
+ * # Safety
+ * `channel` is live.
+ */
+SV2_API sv2_status sv2_server_channel_remove_future_job(struct sv2_server_channel *channel, uint32_t job_id);
+
+/**
+ * A job on the present tip: the one to work on. `job` and `merkle_root` as in sv2_server_channel_add_future_job.
+ *
+ * All jobs of a channel must have search spaces of their own, as those of one factory with different templates or salts have, or be
+ * the same sv2_extended_job; else a share could be paid twice. Custom jobs: sv2_server_channel_add_custom_job.
+ *
+ * Returns SV2_ERROR_ARGUMENT if the job is for full extranonces of another length than the channel's, and SV2_ERROR_STATE if there is
+ * no tip.
+ *
+ * # Safety
+ * `channel` and `job` are live, `merkle_root` is writable or NULL.
+ */
+SV2_API
+sv2_status sv2_server_channel_add_job(struct sv2_server_channel *channel,
+                                      uint32_t job_id,
+                                      const struct sv2_extended_job *job,
+                                      uint32_t min_ntime,
+                                      struct sv2_u256 *merkle_root);
+
+/**
+ * A custom job on the present tip (spec 5.3.18), accepted for whatever reasons the server has. One that has the search space of
+ * another is that other one: `*accepted_job_id`, the job_id of SetCustomMiningJob.Success, becomes its number, else `job_id`.
+ *
+ * Returns SV2_ERROR_TOO_MANY if it is one too many since the tip came, or was such a job before and is forgotten, so that its shares
+ * could be submitted again; SV2_ERROR_ARGUMENT and SV2_ERROR_STATE as sv2_server_channel_add_job.
+ *
+ * # Safety
+ * `channel` and `job` are live, `accepted_job_id` is writable.
+ */
+SV2_API
+sv2_status sv2_server_channel_add_custom_job(struct sv2_server_channel *channel,
+                                             uint32_t job_id,
+                                             const struct sv2_extended_job *job,
+                                             uint32_t min_ntime,
+                                             uint32_t *accepted_job_id);
+
+/**
+ * A new tip, and the job that waited for it. All other jobs are stale.
+ *
+ * Returns SV2_NOT_FOUND if there is no such job. The tip is the new one all the same, there is no job to work on, and whatever shares
+ * come are stale.
+ *
+ * # Safety
+ * `channel` is live, `tip` is readable.
+ */
+SV2_API
+sv2_status sv2_server_channel_activate(struct sv2_server_channel *channel,
+                                       uint32_t job_id,
+                                       const struct sv2_mining_tip *tip);
+
+/**
+ * A new tip without a job that waited for it. All jobs are stale.
+ *
+ * # Safety
+ * `channel` is live, `tip` is readable.
+ */
+SV2_API sv2_status sv2_server_channel_set_tip(struct sv2_server_channel *channel, const struct sv2_mining_tip *tip);
+
+/**
+ * The numbers of the jobs that shares count for, the last one first, into `job_ids`; `*count` becomes how many there are. Returns
+ * SV2_BUFFER_TOO_SMALL if there are more than `capacity` (`job_ids` may be NULL to ask).
+ *
+ * # Safety
+ * `channel` is live, `job_ids` is writable for `capacity` elements, `count` is writable.
+ */
+SV2_API
+sv2_status sv2_server_channel_live_jobs(struct sv2_server_channel *channel,
+                                        uint32_t *job_ids,
+                                        size_t capacity,
+                                        size_t *count);
+
+/**
+ * The numbers of the jobs that wait for a tip, the oldest first, as sv2_server_channel_live_jobs.
+ *
+ * # Safety
+ * As sv2_server_channel_live_jobs.
+ */
+SV2_API
+sv2_status sv2_server_channel_future_jobs(struct sv2_server_channel *channel,
+                                          uint32_t *job_ids,
+                                          size_t capacity,
+                                          size_t *count);
+
+/**
+ * A job of the channel that shares count for or that waits for a tip, into `*job`: the same one as was given, shared; free it with
+ * sv2_extended_job_free. Returns SV2_NOT_FOUND if there is none of that number.
+ *
+ * # Safety
+ * `channel` is live, `job` is writable.
+ */
+SV2_API
+sv2_status sv2_server_channel_job(struct sv2_server_channel *channel,
+                                  uint32_t job_id,
+                                  struct sv2_extended_job **job);
+
+/**
+ * Judges a share, and keeps the account of it. Returns SV2_OK when there is a verdict, whatever it is.
+ *
+ * A share is refused, in this order, with SV2_SHARE_STALE_SHARE, SV2_SHARE_INVALID_JOB_ID, what sv2_share_check finds,
+ * SV2_SHARE_DUPLICATE_SHARE; and with SV2_SHARE_INVALID_JOB_ID also if so many shares of the job are remembered that this one would
+ * have to be forgotten. A block is never refused for that. sv2_share_error_code gives what to tell the miner. If it is accepted, ask
+ * sv2_server_channel_due afterwards, or sv2_server_channel_flush, if it is a block.
+ *
+ * # Safety
+ * `channel` is live, `submission` and what it points to are readable, `verdict` is writable.
+ */
+SV2_API
+sv2_status sv2_server_channel_submit(struct sv2_server_channel *channel,
+                                     const struct sv2_submission *submission,
+                                     struct sv2_time now,
+                                     struct sv2_submission_verdict *verdict);
+
+/**
+ * A stale share may be a block on the tip before, found before its miner heard of the new one: a node should see it, since it may yet
+ * win. It counts for nothing. Ask for shares that were refused with SV2_SHARE_STALE_SHARE; looks at the job that was worked on last,
+ * and gives each block once, into `*verdict`. Returns SV2_NOT_FOUND if it is none.
+ *
+ * # Safety
+ * As sv2_server_channel_submit.
+ */
+SV2_API
+sv2_status sv2_server_channel_late_block(struct sv2_server_channel *channel,
+                                         const struct sv2_submission *submission,
+                                         struct sv2_time now,
+                                         struct sv2_submission_verdict *verdict);
+
+/**
+ * The SubmitShares.Success that is to be sent now because there is enough to acknowledge or it has waited long enough, into
+ * `*message`; it is taken out. Returns SV2_NO_EVENT if there is none.
+ *
+ * # Safety
+ * `channel` is live, `message` is writable.
+ */
+SV2_API
+sv2_status sv2_server_channel_due(struct sv2_server_channel *channel,
+                                  struct sv2_time now,
+                                  struct sv2_submit_shares_success *message);
+
+/**
+ * What is not acknowledged yet, however little it is, as sv2_server_channel_due: after a block, and before the channel closes.
+ *
+ * # Safety
+ * `channel` is live, `message` is writable.
+ */
+SV2_API
+sv2_status sv2_server_channel_flush(struct sv2_server_channel *channel,
+                                    struct sv2_submit_shares_success *message);
+
+/**
+ * When sv2_server_channel_due is to be asked again, in monotonic milliseconds; UINT64_MAX if nothing waits, or if `channel` is NULL or
+ * unusable.
+ *
+ * # Safety
+ * `channel` is live or NULL.
+ */
+SV2_API
+uint64_t sv2_server_channel_deadline(struct sv2_server_channel *channel);
+
+/**
+ * The sums since the channel was opened, with what is not acknowledged yet, into `*totals`.
+ *
+ * # Safety
+ * `channel` is live, `totals` is writable.
+ */
+SV2_API sv2_status sv2_server_channel_get_totals(struct sv2_server_channel *channel, struct sv2_share_totals *totals);
 
 /**
  * Accepts the job of a SV2_MINING_SERVER_EVENT_SET_CUSTOM_MINING_JOB: the pool will pay for it. The client is told its job_id, which
@@ -9389,5 +9981,9 @@ SV2_API uint32_t sv2_abi_version(void);
 #define SV2_VARDIFF_OPTIONS_INIT {sizeof(sv2_vardiff_options), 0, 0}
 /** For sv2_accounting_options. */
 #define SV2_ACCOUNTING_OPTIONS_INIT {sizeof(sv2_accounting_options), 0, 0}
+/** For sv2_server_channel_options: set all down to max_target. */
+#define SV2_SERVER_CHANNEL_OPTIONS_INIT \
+    {sizeof(sv2_server_channel_options), 0, 0, {NULL, 0}, 0, SV2_U256_INIT, SV2_U256_INIT, {NULL, 0}, \
+     0, 0, 0, 0, 0, 0, 0, 0, 0, {0, 0, 0, 0, 0, 0, 0}}
 
 #endif  /* SV2_H */

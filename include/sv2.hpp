@@ -1343,6 +1343,7 @@ private:
 }  // namespace sv2
 
 #include "sv2_mining.hpp"
+#include "sv2_mining_channel.hpp"
 #include "sv2_mining_client.hpp"
 #include "sv2_mining_numbers.hpp"
 #include "sv2_mining_proxy.hpp"

@@ -51,3 +51,7 @@
 #define SV2_VARDIFF_OPTIONS_INIT {sizeof(sv2_vardiff_options), 0, 0}
 /** For sv2_accounting_options. */
 #define SV2_ACCOUNTING_OPTIONS_INIT {sizeof(sv2_accounting_options), 0, 0}
+/** For sv2_server_channel_options: set all down to max_target. */
+#define SV2_SERVER_CHANNEL_OPTIONS_INIT \
+    {sizeof(sv2_server_channel_options), 0, 0, {NULL, 0}, 0, SV2_U256_INIT, SV2_U256_INIT, {NULL, 0}, \
+     0, 0, 0, 0, 0, 0, 0, 0, 0, {0, 0, 0, 0, 0, 0, 0}}

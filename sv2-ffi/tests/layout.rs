@@ -152,9 +152,13 @@ fn structs_are_laid_out_as_c_sees_them() {
         sv2_extension_message { connection extension_type message_type reserved payload }
         sv2_mining_server_event_as { block_found writable close connected open_channel channel_opened channel_updated channel_closed share_accepted share_rejected set_custom_mining_job extension_message reserved }
         sv2_mining_server_event { r#type reserved r#as }
+        sv2_server_channel_options { struct_size channel_id kind extranonce_prefix extranonce_size target max_target user_identity nominal_hash_rate version_mask past_jobs future_jobs max_shares_per_job max_custom_jobs batch_shares batch_ms ntime_rule reserved }
+        sv2_server_channel_info { channel_id kind user_identity nominal_hash_rate active_job_id has_active_job reserved max_target target active_target extranonce_prefix extranonce_size }
         sv2_mining_tip { prev_hash block_target received_at nbits min_ntime }
-        sv2_share_work { job tip target merkle_root extranonce_prefix extranonce_size version_mask ntime_rule }
         sv2_share { nonce ntime version extranonce }
+        sv2_submission { sequence_number job_id share has_invalid_tlv reserved }
+        sv2_submission_verdict { error is_block wants_job reserved difficulty work hash header job extranonce extranonce_prefix_len }
+        sv2_share_work { job tip target merkle_root extranonce_prefix extranonce_size version_mask ntime_rule }
         sv2_share_verdict { hash error is_block }
         sv2_vardiff_options { struct_size shares_per_minute min_hashrate }
         sv2_node_options { struct_size socket_path fee_threshold_sat update_interval_ms call_timeout_ms log }

@@ -22,6 +22,8 @@ static void freeing_nothing_is_allowed(void) {
     sv2_payout_free(NULL);
     sv2_mining_proxy_free(NULL);
     sv2_mining_server_free(NULL);
+    sv2_server_channel_free(NULL);
+    sv2_group_channel_free(NULL);
     sv2_mining_client_free(NULL);
     sv2_template_client_free(NULL);
     sv2_template_provider_free(NULL);
@@ -855,6 +857,86 @@ static void functions_of_mining_servers(void) {
     sv2_payout_free(payout);
 }
 
+static void functions_of_server_channels(void) {
+    sv2_server_channel_options options = SV2_SERVER_CHANNEL_OPTIONS_INIT;
+    sv2_server_channel* channel;
+    sv2_server_channel_info info;
+    sv2_submission submission;
+    sv2_submission_verdict verdict;
+    sv2_submit_shares_success message;
+    sv2_share_totals totals;
+    sv2_mining_tip tip;
+    sv2_extended_job* job;
+    sv2_u256 hash = SV2_U256_INIT;
+    uint32_t id;
+    size_t count;
+    memset(&submission, 0, sizeof submission);
+    RETURNS(SV2_OK, sv2_mining_tip_init(&hash, 0x207fffff, 0, NULL, 0, &tip));
+
+    RETURNS(SV2_ERROR_NULL, sv2_server_channel_new(NULL, &channel));
+    RETURNS(SV2_ERROR_NULL, sv2_server_channel_new(&options, NULL));
+    LEAVES_ALONE(channel, SV2_ERROR_ARGUMENT, sv2_server_channel_new(&options, &channel)); /* of no kind */
+    options.kind = SV2_CHANNEL_STANDARD;
+    RETURNS(SV2_OK, sv2_server_channel_new(&options, &channel));
+
+    RETURNS(SV2_ERROR_NULL, sv2_server_channel_get_info(NULL, &info));
+    RETURNS(SV2_ERROR_NULL, sv2_server_channel_get_info(channel, NULL));
+    RETURNS(SV2_ERROR_NULL, sv2_server_channel_tip(NULL, &tip));
+    RETURNS(SV2_ERROR_NULL, sv2_server_channel_tip(channel, NULL));
+    RETURNS(SV2_ERROR_NULL, sv2_server_channel_update(NULL, 1, &hash));
+    RETURNS(SV2_ERROR_NULL, sv2_server_channel_update(channel, 1, NULL));
+    RETURNS(SV2_ERROR_NULL, sv2_server_channel_set_target(NULL, &hash, NULL));
+    RETURNS(SV2_ERROR_NULL, sv2_server_channel_set_target(channel, NULL, NULL));
+    RETURNS(SV2_OK, sv2_server_channel_set_target(channel, &hash, NULL));
+    RETURNS(SV2_ERROR_NULL, sv2_server_channel_set_extranonce_prefix(NULL, no_bytes));
+    RETURNS(SV2_OK, sv2_server_channel_set_extranonce_prefix(channel, no_bytes));
+    RETURNS(SV2_ERROR_NULL, sv2_server_channel_add_future_job(channel, 1, NULL, NULL));
+    RETURNS(SV2_ERROR_NULL, sv2_server_channel_add_future_job(NULL, 1, NULL, &hash));
+    RETURNS(SV2_ERROR_NULL, sv2_server_channel_remove_future_job(NULL, 1));
+    RETURNS(SV2_ERROR_NULL, sv2_server_channel_add_job(channel, 1, NULL, 0, NULL));
+    RETURNS(SV2_ERROR_NULL, sv2_server_channel_add_job(NULL, 1, NULL, 0, &hash));
+    RETURNS(SV2_ERROR_NULL, sv2_server_channel_add_custom_job(channel, 1, NULL, 0, &id));
+    RETURNS(SV2_ERROR_NULL, sv2_server_channel_add_custom_job(NULL, 1, NULL, 0, NULL));
+    RETURNS(SV2_ERROR_NULL, sv2_server_channel_activate(NULL, 1, &tip));
+    RETURNS(SV2_ERROR_NULL, sv2_server_channel_activate(channel, 1, NULL));
+    RETURNS(SV2_ERROR_NULL, sv2_server_channel_set_tip(NULL, &tip));
+    RETURNS(SV2_ERROR_NULL, sv2_server_channel_set_tip(channel, NULL));
+    RETURNS(SV2_ERROR_NULL, sv2_server_channel_live_jobs(NULL, &id, 1, &count));
+    RETURNS(SV2_ERROR_NULL, sv2_server_channel_live_jobs(channel, &id, 1, NULL));
+    RETURNS(SV2_OK, sv2_server_channel_live_jobs(channel, NULL, 0, &count));
+    RETURNS(SV2_ERROR_NULL, sv2_server_channel_future_jobs(NULL, &id, 1, &count));
+    RETURNS(SV2_ERROR_NULL, sv2_server_channel_future_jobs(channel, &id, 1, NULL));
+    RETURNS(SV2_OK, sv2_server_channel_future_jobs(channel, NULL, 0, &count));
+    RETURNS(SV2_ERROR_NULL, sv2_server_channel_job(NULL, 1, &job));
+    RETURNS(SV2_ERROR_NULL, sv2_server_channel_job(channel, 1, NULL));
+    LEAVES_ALONE(job, SV2_NOT_FOUND, sv2_server_channel_job(channel, 1, &job));
+    RETURNS(SV2_ERROR_NULL, sv2_server_channel_submit(NULL, &submission, at_start, &verdict));
+    RETURNS(SV2_ERROR_NULL, sv2_server_channel_submit(channel, NULL, at_start, &verdict));
+    RETURNS(SV2_ERROR_NULL, sv2_server_channel_submit(channel, &submission, at_start, NULL));
+    RETURNS(SV2_OK, sv2_server_channel_submit(channel, &submission, at_start, &verdict));
+    CHECK(verdict.error == SV2_SHARE_INVALID_JOB_ID);
+    RETURNS(SV2_ERROR_NULL, sv2_server_channel_late_block(NULL, &submission, at_start, &verdict));
+    RETURNS(SV2_ERROR_NULL, sv2_server_channel_late_block(channel, NULL, at_start, &verdict));
+    RETURNS(SV2_ERROR_NULL, sv2_server_channel_late_block(channel, &submission, at_start, NULL));
+    RETURNS(SV2_ERROR_NULL, sv2_server_channel_due(NULL, at_start, &message));
+    RETURNS(SV2_ERROR_NULL, sv2_server_channel_due(channel, at_start, NULL));
+    RETURNS(SV2_ERROR_NULL, sv2_server_channel_flush(NULL, &message));
+    RETURNS(SV2_ERROR_NULL, sv2_server_channel_flush(channel, NULL));
+    CHECK(sv2_server_channel_deadline(NULL) == UINT64_MAX);
+    RETURNS(SV2_ERROR_NULL, sv2_server_channel_get_totals(NULL, &totals));
+    RETURNS(SV2_ERROR_NULL, sv2_server_channel_get_totals(channel, NULL));
+    sv2_server_channel_free(channel);
+}
+
+static void functions_of_group_channels(void) {
+    RETURNS(SV2_ERROR_NULL, sv2_group_channel_new(1, 20, NULL));
+    CHECK(sv2_group_channel_id(NULL) == 0 && sv2_group_channel_full_extranonce_len(NULL) == 0);
+    RETURNS(SV2_ERROR_NULL, sv2_group_channel_set_full_extranonce_len(NULL, 20));
+    RETURNS(SV2_ERROR_NULL, sv2_group_channel_add(NULL, 2, 20));
+    RETURNS(SV2_ERROR_NULL, sv2_group_channel_remove(NULL, 2));
+    CHECK(sv2_group_channel_members(NULL).items == NULL && sv2_group_channel_members(NULL).count == 0);
+}
+
 int main(void) {
     RUN(freeing_nothing_is_allowed);
     RUN(functions_of_frames_and_messages);
@@ -869,6 +951,8 @@ int main(void) {
     RUN(functions_of_template_clients);
     RUN(functions_of_mining_proxies);
     RUN(functions_of_mining_servers);
+    RUN(functions_of_server_channels);
+    RUN(functions_of_group_channels);
 #ifdef SV2_WITH_NODE_IPC
     RUN(functions_of_the_node);
 #endif

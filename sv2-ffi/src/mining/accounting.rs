@@ -1,6 +1,6 @@
 //! What a channel has earned, and when to acknowledge it.
 
-use sv2_core::mining::accounting::{Accounting, AccountingOptions, Batch};
+use sv2_core::mining::accounting::{Accounting, AccountingOptions, Batch, Totals};
 use sv2_core::mining::share::ShareError;
 
 use crate::boundary::{Object, enter, enter_status, fenced, free, hand_out};
@@ -71,13 +71,7 @@ pub unsafe extern "C" fn sv2_accounting_new(
             Ok(read) => read,
             Err(status) => return status,
         };
-        let mut options = AccountingOptions::default();
-        if read.batch_shares != 0 {
-            options.batch_shares = read.batch_shares;
-        }
-        if read.batch_ms != 0 {
-            options.batch_ms = read.batch_ms;
-        }
+        let options = accounting_options(read.batch_shares, read.batch_ms);
         unsafe { hand_out(out, sv2_accounting { poisoned: false, inner: Accounting::new(options) }) }
     })
 }
@@ -174,19 +168,7 @@ pub unsafe extern "C" fn sv2_accounting_totals(
         return SV2_ERROR_NULL;
     }
     let body = |this: &mut sv2_accounting| {
-        let sums = this.inner.totals();
-        let mut rejected = [0; 16];
-        for (place, count) in rejected.iter_mut().skip(1).zip(sums.rejected) {
-            *place = count;
-        }
-        let sums = sv2_share_totals {
-            accepted: sums.accepted,
-            rejected,
-            difficulty: sums.difficulty,
-            work: sums.work,
-            best_difficulty: sums.best_difficulty,
-        };
-        unsafe { totals.write(sums) };
+        unsafe { totals.write(this.inner.totals().into()) };
         SV2_OK
     };
     unsafe { enter_status(accounting, body) }
@@ -213,17 +195,38 @@ unsafe fn take(
     }
     let body = |this: &mut sv2_accounting| match from(&mut this.inner) {
         Some(batch) => {
-            let Batch { last_sequence_number, new_submits_accepted_count, new_shares_sum } = batch;
-            let batch = sv2_submit_shares_success {
-                channel_id: 0,
-                last_sequence_number,
-                new_submits_accepted_count,
-                new_shares_sum,
-            };
-            unsafe { message.write(batch) };
+            unsafe { message.write(acknowledgement(0, batch)) };
             SV2_OK
         }
         None => SV2_NO_EVENT,
     };
     unsafe { enter_status(accounting, body) }
+}
+
+/// Zero is as usual.
+pub(super) fn accounting_options(batch_shares: u32, batch_ms: u32) -> AccountingOptions {
+    let usual = AccountingOptions::default();
+    let or = |value, usual| if value == 0 { usual } else { value };
+    AccountingOptions { batch_shares: or(batch_shares, usual.batch_shares), batch_ms: or(batch_ms, usual.batch_ms) }
+}
+
+pub(super) fn acknowledgement(channel_id: u32, batch: Batch) -> sv2_submit_shares_success {
+    let Batch { last_sequence_number, new_submits_accepted_count, new_shares_sum } = batch;
+    sv2_submit_shares_success { channel_id, last_sequence_number, new_submits_accepted_count, new_shares_sum }
+}
+
+impl From<Totals> for sv2_share_totals {
+    fn from(sums: Totals) -> Self {
+        let mut rejected = [0; 16];
+        for (place, count) in rejected.iter_mut().skip(1).zip(sums.rejected) {
+            *place = count;
+        }
+        Self {
+            accepted: sums.accepted,
+            rejected,
+            difficulty: sums.difficulty,
+            work: sums.work,
+            best_difficulty: sums.best_difficulty,
+        }
+    }
 }

@@ -32,6 +32,9 @@ use crate::{
 /// All memory is reserved in _connect and when a channel opens, as much as the options say. Afterwards nothing is allocated, whatever
 /// the server sends, unless more is handed in at once than _room has.
 ///
+/// The client's side of channels, standard and extended ones and their groups, is a part of it: _channel and _job show them, _header makes
+/// what is hashed. A program that encrypts by itself sets `plaintext`: then what goes in and out are the frames.
+///
 /// Channels end with their connection; they can be looked at until the next _connect. After SV2_MINING_CLIENT_EVENT_READY open new
 /// ones.
 pub struct sv2_mining_client {

@@ -139,9 +139,8 @@ pub unsafe extern "C" fn sv2_mining_tip_init(
     fenced(|| {
         let (prev_hash, target) = unsafe { (*prev_hash, target.as_ref().map(|target| Target(target.bytes))) };
         let made = Tip::new(prev_hash.bytes, nbits, min_ntime, target, received_at);
-        let Some(Tip { block_target: Target(bytes), .. }) = made else { return SV2_ERROR_MALFORMED };
-        let block_target = sv2_u256 { bytes };
-        unsafe { tip.write(sv2_mining_tip { prev_hash, block_target, received_at, nbits, min_ntime }) };
+        let Some(made) = made else { return SV2_ERROR_MALFORMED };
+        unsafe { tip.write(made.into()) };
         SV2_OK
     })
 }
@@ -312,19 +311,8 @@ impl sv2_share_work {
         if self.job.is_null() {
             return Err(SV2_ERROR_NULL);
         }
-        let ntime_rule = match self.ntime_rule {
-            SV2_NTIME_FUTURE_BLOCK_TIME => NtimeRule::FutureBlockTime,
-            SV2_NTIME_SINCE_RECEIVED => NtimeRule::SinceReceived,
-            _ => return Err(SV2_ERROR_ARGUMENT),
-        };
-        let tip = Tip {
-            prev_hash: tip.prev_hash.bytes,
-            nbits: tip.nbits,
-            min_ntime: tip.min_ntime,
-            received_at: tip.received_at,
-            block_target: Target(tip.block_target.bytes),
-        };
-        Ok(Fixed { tip, target: Target(target.bytes), ntime_rule })
+        let ntime_rule = read_ntime_rule(self.ntime_rule)?;
+        Ok(Fixed { tip: (*tip).into(), target: Target(target.bytes), ntime_rule })
     }
 
     /// # Safety
@@ -343,10 +331,42 @@ impl sv2_share_work {
     }
 }
 
+pub(super) fn read_ntime_rule(rule: sv2_ntime_rule) -> Result<NtimeRule, sv2_status> {
+    match rule {
+        SV2_NTIME_FUTURE_BLOCK_TIME => Ok(NtimeRule::FutureBlockTime),
+        SV2_NTIME_SINCE_RECEIVED => Ok(NtimeRule::SinceReceived),
+        _ => Err(SV2_ERROR_ARGUMENT),
+    }
+}
+
+impl From<sv2_mining_tip> for Tip {
+    fn from(tip: sv2_mining_tip) -> Self {
+        Self {
+            prev_hash: tip.prev_hash.bytes,
+            nbits: tip.nbits,
+            min_ntime: tip.min_ntime,
+            received_at: tip.received_at,
+            block_target: Target(tip.block_target.bytes),
+        }
+    }
+}
+
+impl From<Tip> for sv2_mining_tip {
+    fn from(tip: Tip) -> Self {
+        Self {
+            prev_hash: sv2_u256 { bytes: tip.prev_hash },
+            block_target: sv2_u256 { bytes: tip.block_target.0 },
+            received_at: tip.received_at,
+            nbits: tip.nbits,
+            min_ntime: tip.min_ntime,
+        }
+    }
+}
+
 impl sv2_share {
     /// # Safety
     /// `extranonce` is readable for as long as the result is used.
-    unsafe fn to_core<'a>(self) -> Share<'a> {
+    pub(super) unsafe fn to_core<'a>(self) -> Share<'a> {
         let extranonce = unsafe { self.extranonce.as_slice() };
         Share { nonce: self.nonce, ntime: self.ntime, version: self.version, extranonce }
     }
@@ -364,7 +384,7 @@ impl From<Result<Checked, ShareError>> for sv2_share_verdict {
 }
 
 /// The number under which C knows the error: its place in the order of checks.
-fn number_of(error: ShareError) -> sv2_share_error {
+pub(super) fn number_of(error: ShareError) -> sv2_share_error {
     match error {
         ShareError::InvalidChannelId => SV2_SHARE_INVALID_CHANNEL_ID,
         ShareError::StaleShare => SV2_SHARE_STALE_SHARE,
