@@ -264,6 +264,39 @@ fn update_channel_changes_the_target_and_says_what_is_wrong_with_it() {
 }
 
 #[test]
+fn a_miner_that_reports_each_flicker_of_its_hash_rate_is_measured_all_the_same() {
+    let mut world = World::mining();
+    world.set_up(1, 0);
+    let opened = world.open(1, true, WORK, None);
+    world.take(1);
+    // It finds nothing, and says every second that it has 1 TH/s, or a little more.
+    for second in 0..300 {
+        let nominal_hash_rate = if second % 2 == 0 { 1.01e12 } else { 1e12 };
+        world.send(1, &UpdateChannel { channel_id: 2, nominal_hash_rate, maximum_target: U256::MAX });
+        world.tick_after(1_000);
+    }
+    assert_eq!(world.server.channel(1, 2).unwrap().nominal_hash_rate(), 1e12);
+    assert!(world.server.channel(1, 2).unwrap().target() > opened.target);
+}
+
+#[test]
+fn what_a_miner_says_of_its_hash_rate_sets_its_target_at_most_twice_a_minute() {
+    let mut world = World::mining();
+    world.set_up(1, 0);
+    world.open(1, true, WORK, None);
+    world.take(1);
+    let mut say = |nominal_hash_rate: f32, after_ms| {
+        world.tick_after(after_ms);
+        world.send(1, &UpdateChannel { channel_id: 2, nominal_hash_rate, maximum_target: U256::MAX });
+        world.server.channel(1, 2).unwrap().target() == target_for(nominal_hash_rate.into(), 6.0).unwrap()
+    };
+    assert!(say(1e13, 0));
+    assert!(!say(1e12, 1_000));
+    assert!(!say(1e12, 1_000));
+    assert!(say(1e12, 28_000));
+}
+
+#[test]
 fn a_large_change_of_the_target_comes_with_a_job_that_has_it() {
     let mut world = World::mining();
     world.set_up(1, 0);

@@ -7,9 +7,10 @@ use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr};
 
 use mining_world::{EASY, HARD_NBITS, Job, WORK, World, first_job, payout, set_new_prev_hash, setup};
+use sv2_core::SystemRandom;
 use sv2_core::bitcoin::Target;
 use sv2_core::message::{Message, SetupConnection};
-use sv2_core::mining::server::{CloseReason, Event, ServerError};
+use sv2_core::mining::server::{CloseReason, Event, Server, ServerError, ServerOptions};
 
 /// Counts what the present thread has allocated and not given back, and how often it did: a test is a thread.
 struct Counting;
@@ -107,6 +108,57 @@ fn whoever_sends_too_many_messages_is_closed_but_its_blocks_count() {
     world.expect_block();
     world.tick_after(5_000);
     assert_eq!(world.closed[&1], CloseReason::TooManyMessages);
+}
+
+#[test]
+fn whoever_is_closed_for_too_many_messages_has_one_more_burst_and_then_goes_at_once() {
+    let mut world = World::with(|options| (options.max_messages_per_second, options.message_burst) = (1, 5));
+    world.tip(1, HARD_NBITS);
+    world.set_up(1, 0);
+    let opened = world.open_extended(1);
+    let job = first_job(&world.take(1), &opened, 1, HARD_NBITS);
+    // SetupConnection and OpenExtendedMiningChannel were two; the fourth share is one too many, and five more are heard.
+    for n in 0..9_u8 {
+        world.submit(1, &job.share(n.into(), &[n; 16], 0));
+        world.expect_accepted();
+    }
+    assert_eq!(world.closed.get(&1), None);
+    world.submit(1, &job.share(9, &[9; 16], 0));
+    assert_eq!(world.closed.get(&1), Some(&CloseReason::TooManyMessages));
+    assert!(matches!(&world.take_events()[..], [Event::ChannelClosed(closed)] if closed.totals.accepted == 9));
+}
+
+#[test]
+fn a_client_without_a_channel_that_does_not_read_why_it_is_closed_goes_all_the_same() {
+    let mut world = World::new();
+    world.set_up(1, 0);
+    world.tick_after(59_000);
+    world.stalled.insert(1);
+    // An answer waits that is never read.
+    world.ask_channel(1, true, 1.0);
+    let events = world.take_events();
+    let [Event::OpenChannel(open)] = &events[..] else { panic!("{events:?}") };
+    world.server.refuse_channel(1, open.request_id, "unknown-user", world.now).unwrap();
+    world.tick_after(1_000);
+    assert_eq!(world.closed.get(&1), None);
+    world.tick_after(5_000);
+    assert_eq!(world.closed.get(&1), Some(&CloseReason::NoChannel));
+    assert_eq!(world.server.clients(), 0);
+}
+
+#[test]
+fn a_server_is_not_made_with_rates_that_make_no_target() {
+    let make = |shares_per_minute, min_hash_rate| {
+        let options = ServerOptions { shares_per_minute, min_hash_rate, ..ServerOptions::plaintext() };
+        Server::new(options, Box::new(SystemRandom)).is_ok()
+    };
+    assert!(make(6.0, 1.0) && make(0.001, 1e6) && make(60_000.0, 1e6));
+    for wrong in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, -0.0, -1.0] {
+        assert!(!make(wrong, 1e6), "{wrong} shares per minute");
+        assert!(!make(6.0, wrong), "{wrong} hashes per second");
+    }
+    // So few shares that no hash would do.
+    assert!(!make(1e-300, 1e6));
 }
 
 #[test]

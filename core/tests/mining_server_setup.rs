@@ -4,8 +4,8 @@ mod mining_world;
 
 use mining_world::{HARD_NBITS, World, setup};
 use sv2_core::message::{
-    FLAG_REQUIRES_STANDARD_JOBS, FLAG_REQUIRES_VERSION_ROLLING, FLAG_REQUIRES_WORK_SELECTION, PROTOCOL_JOB_DECLARATION,
-    Reconnect, RequestExtensions, RequestExtensionsError, RequestExtensionsSuccess,
+    CloseChannel, FLAG_REQUIRES_STANDARD_JOBS, FLAG_REQUIRES_VERSION_ROLLING, FLAG_REQUIRES_WORK_SELECTION,
+    PROTOCOL_JOB_DECLARATION, Reconnect, RequestExtensions, RequestExtensionsError, RequestExtensionsSuccess,
     SUCCESS_FLAG_REQUIRES_FIXED_VERSION, SetupConnection, SetupConnectionError, SetupConnectionSuccess, UpdateChannel,
 };
 use sv2_core::mining::server::{CloseReason, Event};
@@ -147,6 +147,39 @@ fn reconnect_goes_to_all_and_what_they_find_until_they_go_counts() {
     world.expect_accepted();
     world.tick_after(5_000);
     assert_eq!(world.closed.get(&1), Some(&CloseReason::Reconnect));
+    assert!(matches!(&world.take_events()[..], [Event::ChannelClosed(closed)] if closed.totals.accepted == 1));
+}
+
+#[test]
+fn shares_are_acknowledged_before_their_time_if_the_connection_does_not_last_so_long() {
+    let mut world = World::with(|options| options.accounting.batch_ms = 60_000);
+    world.tip(1, HARD_NBITS);
+    world.set_up(1, 0);
+    let opened = world.open_extended(1);
+    let job = mining_world::first_job(&world.take(1), &opened, 1, HARD_NBITS);
+    world.submit(1, &job.share(1, &[0; 16], 0));
+    world.submit(1, &job.share(2, &[1; 16], 0));
+    world.expect_nothing(1);
+    world.server.reconnect("", 0, world.now).unwrap();
+    world.run();
+    assert_eq!(world.take_names(1), ["SubmitShares.Success", "Reconnect"]);
+    world.submit(1, &job.share(3, &[2; 16], 0));
+    assert_eq!(world.take_names(1), ["SubmitShares.Success"]);
+}
+
+#[test]
+fn nothing_is_sent_for_a_channel_that_its_client_has_closed() {
+    let mut world = World::with(|options| options.accounting.batch_ms = 1_000);
+    world.tip(1, HARD_NBITS);
+    world.set_up(1, 0);
+    let opened = world.open_extended(1);
+    let job = mining_world::first_job(&world.take(1), &opened, 1, HARD_NBITS);
+    world.submit(1, &job.share(1, &[0; 16], 0));
+    world.expect_accepted();
+    world.send(1, &CloseChannel { channel_id: opened.channel_id, reason_code: Str::from("bye") });
+    world.tick_after(1_000);
+    world.expect_nothing(1);
+    // Its share is not lost: the host has it in the totals.
     assert!(matches!(&world.take_events()[..], [Event::ChannelClosed(closed)] if closed.totals.accepted == 1));
 }
 

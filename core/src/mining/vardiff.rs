@@ -44,7 +44,7 @@ const LIMIT: f64 = 8.0;
 const SUSPICION: f64 = 1.0;
 
 /// What the hashrate has to be off by before it is changed for what the past says, and how much of a surprise it has to be.
-const TOLERANCE: f64 = 1.25;
+pub(super) const TOLERANCE: f64 = 1.25;
 const PAST_LIMIT: f64 = 1.5;
 
 /// How many shares it takes to go up: to wait for them costs little, since they come fast.

@@ -12,7 +12,7 @@ use crate::clients::{Pace, Rate, Stage, Ticket};
 use crate::connection::{Connection, ConnectionError, Role};
 use crate::mining::channel::{GroupChannel, ServerChannel};
 use crate::mining::extranonce::ExtranoncePrefix;
-use crate::mining::vardiff::Vardiff;
+use crate::mining::vardiff::{TOLERANCE, Vardiff};
 use crate::{Random, Time};
 
 /// A connection and its client.
@@ -64,6 +64,10 @@ pub(super) struct Channel {
     pub(super) prefix: Option<ExtranoncePrefix>,
     /// Unless the host decides its target.
     pub(super) vardiff: Option<Vardiff>,
+    /// The hash rate that the vardiff began with, as the client said.
+    pub(super) claim: f64,
+    /// From when on the vardiff may begin again with another one, in monotonic milliseconds.
+    pub(super) next_claim_at: u64,
     /// When the vardiff is to be asked again if no share comes.
     pub(super) ask_vardiff_at: u64,
     /// The deadline under which the engine has it in its list: not after the one it has.
@@ -92,7 +96,22 @@ impl Phase {
     }
 }
 
+/// How long the vardiff has to measure before it begins again with what the client says, in milliseconds.
+const CLAIM_INTERVAL_MS: u64 = 30_000;
+
 impl Channel {
+    /// The client says that it has this hash rate (UpdateChannel, spec 5.3.7). The vardiff begins again with it if that is news:
+    /// from a client that reports each flicker of its hash rate, as proxies do, it would never learn what comes in.
+    pub(super) fn hear_claim(&mut self, hash_rate: f64, min_hash_rate: f64, now: Time) {
+        let change = hash_rate.max(min_hash_rate) / self.claim.max(min_hash_rate);
+        let is_news = !(1.0 / TOLERANCE..=TOLERANCE).contains(&change) && now.monotonic_ms >= self.next_claim_at;
+        if let Some(vardiff) = self.vardiff.as_mut().filter(|_| is_news) {
+            vardiff.restart(hash_rate, now);
+            self.claim = hash_rate;
+            self.next_claim_at = now.monotonic_ms.saturating_add(CLAIM_INTERVAL_MS);
+        }
+    }
+
     /// When something is to be done about it.
     pub(super) fn deadline(&self) -> Option<u64> {
         let vardiff = self.vardiff.as_ref().map(|_| self.ask_vardiff_at);

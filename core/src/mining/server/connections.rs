@@ -6,6 +6,7 @@ use super::client::{Client, Phase};
 use super::events::{CloseReason, ClosedBy, Event, Events};
 use super::{ConnectionId, Server, ServerError};
 use crate::Time;
+use crate::clients::Pace;
 use crate::connection::SendError;
 use crate::frame::Header;
 use crate::message::{CHANNEL_MSG, Payload, Reconnect};
@@ -28,6 +29,7 @@ impl Server {
         message.encoded_len().map_err(|_| ServerError::NotEncodable)?;
         let all: Vec<ConnectionId> = self.clients.iter_mut().map(|(id, _)| id).collect();
         for id in all {
+            self.acknowledge_all(id);
             self.send(id, &message);
             self.close_after_flush(id, CloseReason::Reconnect);
             self.close_if_flushed(id);
@@ -107,8 +109,20 @@ impl Server {
     pub(super) fn close_after_flush(&mut self, id: ConnectionId, reason: CloseReason) {
         let Some(client) = self.clients.get_mut(&id).filter(|client| !client.is_closing()) else { return };
         client.pending.clear();
+        // What it has found may be many messages, but not any number: it has one more burst.
+        client.pace = Pace::default();
         let deadline = self.now_ms.saturating_add(self.options.flush_timeout_ms);
         self.set_phase(id, Phase::Closing { deadline, reason });
+        self.acknowledge_all(id);
+    }
+
+    /// Acknowledges all shares of a client: its connection may not last until their time has come.
+    fn acknowledge_all(&mut self, id: ConnectionId) {
+        let Some(client) = self.clients.get(&id) else { return };
+        let channels: Vec<u32> = client.channels.keys().copied().collect();
+        for channel_id in channels {
+            self.acknowledge(id, channel_id);
+        }
     }
 
     /// Closes a client that is to be closed if nothing is left to be sent. One that has channels stays until its time is

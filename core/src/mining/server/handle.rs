@@ -63,10 +63,11 @@ impl Server {
         }
     }
 
-    /// Of what a client sends that is to be closed, only shares count.
+    /// Of what a client sends that is to be closed, only shares count. They are acknowledged while it is there.
     pub(super) fn handle_last(&mut self, id: ConnectionId, request: Request, now: Time) {
         if let Request::Submit(submit) = request {
             self.submit(id, &submit, now);
+            self.acknowledge(id, submit.channel_id);
         }
     }
 
@@ -173,11 +174,8 @@ impl Server {
             }
         };
         let before = channel.inner.target();
-        let says_another = channel.inner.nominal_hash_rate() != hash_rate;
         channel.inner.update(hash_rate, max_target);
-        if let Some(vardiff) = channel.vardiff.as_mut().filter(|_| says_another) {
-            vardiff.restart(hash_rate.into(), now);
-        }
+        channel.hear_claim(hash_rate.into(), self.options.min_hash_rate, now);
         let target = channel.inner.target();
         let rate = channel.vardiff.as_ref().map(Vardiff::hashrate);
         let wanted = rate.map(|rate| self.target_for(rate));
@@ -188,6 +186,8 @@ impl Server {
         }
     }
 
+    /// A client closes a channel or a group. Nothing is sent for it from then on (spec 5.3.9), so shares that were not acknowledged
+    /// stay so; they are in the totals.
     fn close_for_client(&mut self, id: ConnectionId, channel_id: u32, reason_code: &[u8], now: Time) {
         let Some(client) = self.clients.get(&id) else { return };
         let group = client.group(channel_id).map(|group| group.channels.members().to_vec());

@@ -24,6 +24,7 @@ use core::net::IpAddr;
 
 use super::channel::{ChannelOptions, ServerChannel};
 use super::extranonce::{ExtranonceAllocator, ExtranonceError, ExtranonceLayout};
+use super::hashrate;
 use super::job::{JobError, JobFactory};
 use super::vardiff::VardiffOptions;
 use crate::clients::{Admission, Clients, Deadlines, Level, NoPlace};
@@ -72,7 +73,8 @@ use work::{Templates, Work};
 ///   hash can count once only, as long as its channel remembers it; it remembers all shares of the jobs that it takes shares for.
 /// - A channel has its extranonce_prefix alone, and no other gets it before the tip has changed.
 /// - A block is told before anything else is done about its share, and once.
-/// - What a miner was told holds: a job's target is that of the moment when it became active; what was accepted is acknowledged.
+/// - What a miner was told holds: a job's target is that of the moment when it became active; what was accepted is acknowledged,
+///   unless the client closes the channel before: then nothing more may be sent for it (spec 5.3.9).
 ///
 /// **Side by side.** One engine is one thread's. To use several cores or machines, run several engines that share nothing: each
 /// has its own [`ServerOptions::server_id`], its own clients, and is given the same templates; whoever accepts sockets hands each
@@ -140,6 +142,9 @@ pub enum ServerError {
     Extranonce(ExtranonceError),
     /// The extranonces would leave a channel fewer or more bytes to roll than it was told.
     ExtranonceSize,
+    /// [`ServerOptions::shares_per_minute`] or [`ServerOptions::min_hash_rate`] is no positive number, or no target is hard enough for
+    /// so few shares.
+    HashRate,
     /// A job cannot be made.
     Job(JobError),
     /// The message cannot be encoded.
@@ -164,6 +169,9 @@ impl fmt::Display for ServerError {
             Self::CustomJobRefused => f.write_str("the custom job is stale or one too many"),
             Self::Extranonce(error) => error.fmt(f),
             Self::ExtranonceSize => f.write_str("channels would have other numbers of bytes to roll"),
+            Self::HashRate => {
+                f.write_str("the shares per minute or the lowest hash rate are no numbers to make targets with")
+            }
             Self::Job(error) => error.fmt(f),
             Self::NotEncodable => f.write_str("the message cannot be encoded"),
         }
@@ -185,9 +193,13 @@ impl Server {
     /// A server without clients and work.
     ///
     /// # Errors
-    /// `Extranonce` if server_id, index and rollable bytes make no extranonce; `Job` if the pool's tag is too long for a
-    /// scriptSig.
+    /// `Extranonce` if server_id, index and rollable bytes make no extranonce; `HashRate` if shares_per_minute or min_hash_rate is
+    /// not finite and above 0; `Job` if the pool's tag is too long for a scriptSig.
     pub fn new(options: ServerOptions, random: Box<dyn Random + Send>) -> Result<Self, ServerError> {
+        // All targets are made for a hash rate from the lowest to the largest that the wire can hold.
+        for hash_rate in [options.min_hash_rate, f32::MAX.into()] {
+            hashrate::target_for(hash_rate, options.shares_per_minute).ok_or(ServerError::HashRate)?;
+        }
         let layout = ExtranonceLayout {
             upstream_prefix: &[],
             server_id: &options.server_id,
@@ -284,12 +296,15 @@ impl Server {
         while let Some(client) = self.clients.get_mut(&id).filter(|client| client.is_heard()) {
             let (is_closing, rate) = (client.is_closing(), client.rate(&self.options));
             match client.next_request(&mut bytes, now, &mut *self.random) {
-                Ok(Some(request)) if is_closing => self.handle_last(id, request, now),
-                Ok(Some(request)) if client.pace.take(rate, now) => self.handle(id, request, now),
-                Ok(Some(request)) => {
-                    self.close_after_flush(id, CloseReason::TooManyMessages);
-                    self.handle_last(id, request, now);
-                }
+                Ok(Some(request)) => match (is_closing, client.pace.take(rate, now)) {
+                    (false, true) => self.handle(id, request, now),
+                    (true, true) => self.handle_last(id, request, now),
+                    (false, false) => {
+                        self.close_after_flush(id, CloseReason::TooManyMessages);
+                        self.handle_last(id, request, now);
+                    }
+                    (true, false) => self.close_now(id, CloseReason::TooManyMessages),
+                },
                 Ok(None) => break,
                 Err(reason) => self.close_after_flush(id, reason),
             }
@@ -363,8 +378,10 @@ impl Server {
         for id in self.deadlines.take_due(now.monotonic_ms) {
             let Some(client) = self.clients.get_mut(&id) else { continue };
             client.listed_deadline = None;
+            // Whoever had the time to read why he is closed does not get it again.
+            let was_closing = client.is_closing();
             match client.overdue(now) {
-                Some(reason @ (CloseReason::SetupTimeout | CloseReason::NoChannel)) => {
+                Some(reason @ (CloseReason::SetupTimeout | CloseReason::NoChannel)) if !was_closing => {
                     self.close_after_flush(id, reason);
                     self.close_if_flushed(id);
                 }

@@ -127,6 +127,8 @@ impl Server {
             group,
             prefix,
             vardiff: follows_work.then(|| Vardiff::new(vardiff_options, open.nominal_hash_rate.into(), now)),
+            claim: open.nominal_hash_rate.into(),
+            next_claim_at: 0,
             ask_vardiff_at: now.monotonic_ms.saturating_add(VARDIFF_INTERVAL_MS),
             listed_deadline: None,
         });
