@@ -101,7 +101,6 @@ impl Reader {
 
     /// The channel, or all channels of a group, were closed, by either side. What was on its way to them may still come.
     pub fn close(&mut self, id: u32) {
-        self.closed.insert(id);
         let is_closed = |channel: &Channel| channel.channel_id == id || channel.group_channel_id == id;
         for channel in self.channels.values().filter(|channel| is_closed(channel)) {
             self.closed.extend([channel.channel_id, channel.group_channel_id]);
