@@ -78,9 +78,12 @@ impl Server {
         }
         let tip = self.templates.tip.ok_or(ServerError::NoTip)?;
         if self.templates.current.is_none() {
-            // The tip came without a template: the first one of it comes to miners with the tip.
+            // The tip came without a template: the first one of it comes to miners with the tip. Those that wait for the next
+            // tip go on waiting.
+            let waiting = self.templates.futures.clone();
             self.add_future_template(&template);
             self.activate_template(template.template_id, &tip);
+            waiting.iter().for_each(|future| self.add_future_template(future));
             return Ok(());
         }
         self.templates.current = Some(Arc::clone(&template));
