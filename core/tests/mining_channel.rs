@@ -112,7 +112,7 @@ fn a_target_holds_for_jobs_that_become_active_after_it_and_is_no_easier_than_the
 }
 
 #[test]
-fn the_oldest_of_too_many_jobs_is_forgotten_but_not_one_that_is_there_twice() {
+fn the_oldest_of_too_many_jobs_is_forgotten() {
     let options = ChannelOptions { past_jobs: 2, future_jobs: 2, ..ChannelOptions::default() };
     let mut channel = channel(ChannelKind::Extended, options);
     channel.set_tip(&tip(1));
@@ -122,7 +122,7 @@ fn the_oldest_of_too_many_jobs_is_forgotten_but_not_one_that_is_there_twice() {
     channel.add_job(3, same, 0);
     channel.add_job(4, job(2), 0);
     let live: Vec<u32> = channel.live_jobs().map(|(job_id, _)| job_id).collect();
-    assert_eq!(live, [4, 3, 1]);
+    assert_eq!(live, [4, 3, 2]);
     for job_id in [10, 11, 12] {
         channel.add_future_job(job_id, job(job_id));
     }
@@ -152,4 +152,20 @@ fn a_group_takes_in_channels_of_its_own_extranonce_length() {
     assert_eq!((group.members(), group.group_channel_id(), group.full_extranonce_len()), (&[2, 3][..], 1, 20));
     assert!(group.remove(2) && !group.remove(2));
     assert_eq!(group.members(), [3]);
+}
+
+#[test]
+fn a_share_of_a_job_that_was_sent_under_many_numbers_counts_once_however_many_are_forgotten() {
+    let options = ChannelOptions { past_jobs: 2, ..ChannelOptions::default() };
+    let mut channel = channel(ChannelKind::Extended, options);
+    let (same, tip) = (job(0), tip(1));
+    channel.set_tip(&tip);
+    channel.add_job(1, Arc::clone(&same), 1_700_000_000);
+    let share = share(&same, &tip, target(0x7f), &[3; 16]);
+    assert!(channel.submit(&submission(1, share), NOW).is_ok());
+    for job_id in 2..10 {
+        channel.add_job(job_id, Arc::clone(&same), 1_700_000_000);
+        assert_eq!(channel.submit(&submission(job_id, share), NOW).unwrap_err(), ShareError::DuplicateShare);
+    }
+    assert_eq!(channel.live_jobs().count(), 3);
 }

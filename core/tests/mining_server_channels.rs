@@ -401,3 +401,25 @@ fn another_extranonce_prefix_holds_for_the_jobs_after_it() {
     world.submit(1, &after.share(2, &[0; 16], 0));
     assert_eq!(world.expect_accepted().extranonce[..4], [0, 0, 0, 1]);
 }
+
+#[test]
+fn a_prefix_that_future_jobs_were_sent_with_rests_until_they_are_over_too() {
+    let mut world = World::with(|options| options.index_len = 1);
+    world.tip(1, HARD_NBITS);
+    world.set_up(1, 0);
+    (0..256).for_each(|_| drop(world.open_extended(1)));
+    world.template(2, true);
+    // The next tip makes the job active that was sent with the first prefix.
+    world.send(1, &CloseChannel { channel_id: 3, reason_code: Str::from("bye") });
+    world.tip(2, HARD_NBITS);
+    world.template(3, true);
+    world.server.renew_extranonce_prefix(1, 2, world.now).unwrap();
+    world.prev_hash(3, HARD_NBITS);
+    world.take(1);
+    world.send(1, &extended());
+    let exhausted = world.server.accept_channel(1, 9, WORK, None, world.now);
+    assert!(matches!(exhausted, Err(ServerError::Extranonce(_))), "{exhausted:?}");
+    world.tip(4, HARD_NBITS);
+    world.take_events();
+    assert_eq!(world.open_extended(1).extranonce_prefix[..], [0, 0]);
+}

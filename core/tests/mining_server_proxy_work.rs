@@ -177,27 +177,26 @@ fn miners_stay_when_the_work_comes_from_another_server() {
 }
 
 #[test]
-fn a_large_change_of_the_target_gives_the_job_another_number_and_nothing_is_counted_twice() {
+fn another_target_holds_from_the_next_upstream_job_and_no_job_is_sent_twice() {
     let upstream = Upstream::new();
     let (mut world, _) = proxy(&upstream, &CHANNEL);
-    let opened = world.open(1, true, UPSTREAM, Some(EASY));
-    let before = first_job(&world.take(1), &opened, 1, HARD_NBITS);
-    let share = before.share(1, &[0; 8], 0);
-    world.submit(1, &share);
-    world.expect_accepted();
+    world.open(1, true, UPSTREAM, Some(EASY));
+    let before = world.server.channel(1, 2).unwrap().active_job().unwrap().0;
+    world.take(1);
     let mut harder = EASY;
     harder.0[31] = 0x0f;
-    world.server.set_target(1, 2, harder, world.now).unwrap();
+    for target in [harder, EASY, harder] {
+        world.server.set_target(1, 2, target, world.now).unwrap();
+        world.run();
+        assert_eq!(world.take_names(1), ["SetTarget"]);
+        let channel = world.server.channel(1, 2).unwrap();
+        assert_eq!((channel.live_jobs().count(), channel.active_job().unwrap().0), (1, before));
+        assert_eq!(channel.active_target(), Some(EASY));
+    }
+    world.server.new_upstream_job(UPSTREAM, &upstream.job(71, Some(min_ntime(1))), world.now).unwrap();
     world.run();
-    world.take_events();
-    let after = first_job(&world.take(1), &opened, 1, HARD_NBITS);
-    assert_ne!(after.job_id, before.job_id);
-    assert_eq!(after.prefix, before.prefix);
-    let nonce = after.search(&[1; 8], &harder, true, 0);
-    world.submit(1, &before.share_with(2, &[1; 8], nonce));
-    world.expect_accepted();
-    world.submit(1, &after.share_with(3, &[1; 8], nonce));
-    assert_eq!(world.expect_rejected(), ShareError::DuplicateShare);
+    assert_eq!(world.take_names(1), ["NewExtendedMiningJob"]);
+    assert_eq!(world.server.channel(1, 2).unwrap().active_target(), Some(harder));
 }
 
 #[test]

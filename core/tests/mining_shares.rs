@@ -168,6 +168,21 @@ fn ntime_runs_from_min_ntime_for_two_hours() {
 }
 
 #[test]
+fn a_tip_of_more_than_two_hours_goes_on_being_mined() {
+    let (job, tip) = (job(0, true), tip(HARD));
+    let work = work(&job, &tip, &Target::MAX);
+    let at = |ntime, now: u32| check(&work, &Share { ntime, ..share() }, now.into()).map(|_| ());
+    for elapsed in [7_200, 7_201, 86_400] {
+        assert_eq!(at(NOW + elapsed, NOW + elapsed), Ok(()), "{elapsed}");
+        assert_eq!(at(NOW + elapsed + 1, NOW + elapsed), Err(ShareError::NtimeOutOfRange), "{elapsed}");
+    }
+    // Where min_ntime was in the past when it came, the time of day is allowed nevertheless.
+    let tip = Tip { min_ntime: NOW - 3_600, ..tip };
+    let work = ShareWork { tip: &tip, ..work };
+    assert!(check(&work, &Share { ntime: NOW + 7_000, ..share() }, u64::from(NOW) + 7_000).is_ok());
+}
+
+#[test]
 fn a_strict_server_lets_ntime_run_with_the_clock() {
     let (job, tip) = (job(0, true), tip(HARD));
     let work = ShareWork { ntime_rule: NtimeRule::SinceReceived, ..work(&job, &tip, &Target::MAX) };

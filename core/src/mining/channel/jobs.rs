@@ -121,13 +121,14 @@ impl Jobs {
     }
 
     /// The last job from now on. Of those before it `max_past` stay.
-    pub(super) fn add(&mut self, job: ChannelJob, max_past: usize) {
+    pub(super) fn add(&mut self, mut job: ChannelJob, max_past: usize) {
         while self.live.len() > max_past {
-            // Where one was sent again under another number, what is remembered of each is needed for both.
-            let is_single =
-                |of: &ChannelJob| self.live.iter().filter(|other| Arc::ptr_eq(&other.job, &of.job)).count() == 1;
-            let oldest = self.live.iter().position(is_single).unwrap_or(0);
-            self.live.remove(oldest);
+            let Some(oldest) = self.live.pop_front() else { break };
+            // Where it is known under another number as well, its shares could be submitted again.
+            let mut later = core::iter::once(&mut job).chain(self.live.iter_mut().rev());
+            if let Some(twin) = later.find(|later| Arc::ptr_eq(&later.job, &oldest.job)) {
+                twin.duplicates.absorb(&oldest.duplicates);
+            }
         }
         self.live.reserve_exact(1);
         self.live.push_back(job);

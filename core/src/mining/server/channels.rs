@@ -63,7 +63,7 @@ impl Server {
         let (work, before) = (channel.work, channel.prefix);
         let Some(prefix) = self.allocate(work)? else { return Ok(()) };
         if let Some(before) = before {
-            self.release(work, before);
+            self.release_later(work, before);
         }
         self.change_prefix(connection, channel_id, prefix);
         Ok(())

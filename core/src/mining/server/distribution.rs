@@ -241,32 +241,23 @@ impl Server {
     }
 
     /// Gives a channel alone a job on the same template with a search space of its own, which has the channel's target at once.
+    ///
+    /// Work of a mining server is not renewed: its search space is not for us to divide, and the same job under another number
+    /// would let a miner choose which target a share counts for. There the target holds from the next job on.
     pub(super) fn renew_job(&mut self, id: ConnectionId, channel_id: u32) {
         let Ok(channel) = self.channel_mut(id, channel_id) else { return };
         let work_id = channel.work;
         let Some((active, job)) = channel.inner.active_job() else { return };
-        if matches!(job.source(), JobSource::Custom(_)) {
+        if !matches!(job.source(), JobSource::Template(_)) {
             return;
         }
-        let Some(work) = self.works.get(&work_id) else { return };
-        let Some(current) = &work.current else { return };
+        let Some(current) = self.works.get(&work_id).and_then(|work| work.current.as_ref()) else { return };
         // Somebody else may have got one already.
         if current.job_id == active {
-            let (min_ntime, job) = (current.min_ntime, Arc::clone(&current.job));
-            match (self.templates.current.clone(), &work.feed) {
-                (Some(template), Feed::Templates { .. }) => {
-                    if !self.make_current(work_id, &template, min_ntime) {
-                        return;
-                    }
-                }
-                (None, Feed::Templates { .. }) => return,
-                // Whose search space it is, is not for us to divide: the same job under another number.
-                (_, Feed::Upstream(_)) => {
-                    let job_id = self.next_job_id();
-                    if let Some(work) = self.works.get_mut(&work_id) {
-                        work.current = Some(LiveJob::new(job_id, job, min_ntime));
-                    }
-                }
+            let min_ntime = current.min_ntime;
+            let Some(template) = self.templates.current.clone() else { return };
+            if !self.make_current(work_id, &template, min_ntime) {
+                return;
             }
         }
         let Some(current) = self.works.get_mut(&work_id).and_then(|work| work.current.as_mut()) else { return };

@@ -16,7 +16,7 @@ use crate::message::{
     OpenStandardMiningChannelSuccess, SetNewPrevHash, error_code,
 };
 use crate::mining::channel::{ChannelKind, Extranonce, GroupChannel, ServerChannel};
-use crate::mining::extranonce::{ExtranonceError, ExtranoncePrefix};
+use crate::mining::extranonce::{ExtranonceAllocator, ExtranonceError, ExtranoncePrefix};
 use crate::mining::vardiff::Vardiff;
 use crate::wire::{Str, U256};
 
@@ -186,13 +186,27 @@ impl Server {
 
     /// Nobody has a prefix any more. It rests until no job is left that it was used for.
     pub(super) fn release(&mut self, work: WorkId, prefix: ExtranoncePrefix) {
-        let (allocator, epoch) = match self.works.get_mut(&work).map(|work| &mut work.feed) {
-            Some(Feed::Upstream(Upstream::Shared { allocator, epoch })) => (allocator, *epoch),
-            Some(Feed::Upstream(Upstream::Exclusive { .. })) => return,
-            _ => (&mut self.extranonces, self.epoch),
-        };
-        // It was in use.
-        let _ = allocator.release(prefix, epoch);
+        if let Some((allocator, epoch)) = self.allocator_of(work) {
+            // It was in use.
+            let _ = allocator.release(prefix, epoch);
+        }
+    }
+
+    /// A channel goes on without this prefix, but may have been sent jobs with it that wait for the next tip: it rests until
+    /// these are over as well.
+    pub(super) fn release_later(&mut self, work: WorkId, prefix: ExtranoncePrefix) {
+        if let Some((allocator, epoch)) = self.allocator_of(work) {
+            let _ = allocator.release(prefix, epoch + 1);
+        }
+    }
+
+    /// Where the prefixes of a work come from, and the present epoch of its jobs; `None` if it has but one.
+    fn allocator_of(&mut self, work: WorkId) -> Option<(&mut ExtranonceAllocator, u64)> {
+        match self.works.get_mut(&work).map(|work| &mut work.feed) {
+            Some(Feed::Upstream(Upstream::Shared { allocator, epoch })) => Some((allocator, *epoch)),
+            Some(Feed::Upstream(Upstream::Exclusive { .. })) => None,
+            _ => Some((&mut self.extranonces, self.epoch)),
+        }
     }
 
     pub(super) fn release_exclusive(&mut self, work: WorkId) {

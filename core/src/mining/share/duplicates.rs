@@ -54,6 +54,16 @@ impl Duplicates {
         }
     }
 
+    /// Takes in all that another set has, if need be beyond the bound: then nothing else is taken.
+    pub fn absorb(&mut self, other: &Self) {
+        for &key in other.table.iter().filter(|key| **key != 0) {
+            match self.find(key) {
+                Place::Taken => {}
+                place => self.put(place, key),
+            }
+        }
+    }
+
     /// Whether the hash is in the set.
     #[must_use]
     pub fn contains(&self, hash: &Hash) -> bool {

@@ -51,7 +51,8 @@ impl Tip {
 /// How late a share's nTime may be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum NtimeRule {
-    /// Up to min_ntime and MAX_FUTURE_BLOCK_TIME, two hours: what other servers do and miners that roll nTime need.
+    /// Up to min_ntime and MAX_FUTURE_BLOCK_TIME, two hours: what other servers do and miners that roll nTime need. Where that is
+    /// earlier, up to what [`NtimeRule::SinceReceived`] allows, or to the time of day: a tip can stay for longer.
     #[default]
     FutureBlockTime,
     /// Up to min_ntime and the seconds since it was received, as the specification says (spec 5.3.11).
@@ -62,11 +63,15 @@ impl NtimeRule {
     /// The latest nTime that is allowed at `now`, in seconds since 1970-01-01 UTC.
     #[must_use]
     pub fn latest(self, tip: &Tip, now: u64) -> u32 {
-        let ahead = match self {
-            Self::FutureBlockTime => MAX_FUTURE_BLOCK_TIME_S,
-            Self::SinceReceived => u32::try_from(now.saturating_sub(tip.received_at)).unwrap_or(u32::MAX),
-        };
-        tip.min_ntime.saturating_add(ahead)
+        let elapsed = u32::try_from(now.saturating_sub(tip.received_at)).unwrap_or(u32::MAX);
+        let strict = tip.min_ntime.saturating_add(elapsed);
+        match self {
+            Self::FutureBlockTime => {
+                let ahead = tip.min_ntime.saturating_add(MAX_FUTURE_BLOCK_TIME_S);
+                ahead.max(strict).max(u32::try_from(now).unwrap_or(u32::MAX))
+            }
+            Self::SinceReceived => strict,
+        }
     }
 }
 
