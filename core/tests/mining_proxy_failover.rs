@@ -281,15 +281,56 @@ fn upstream_wanted(world: &mut World) -> usize {
 #[test]
 fn an_upstream_that_sends_its_clients_elsewhere_is_followed_there_and_miners_hear_nothing_of_it() {
     let (mut world, ..) = working();
-    world.upstream_says(&Reconnect { new_host: Str::from("other.example"), new_port: 0 });
+    world.upstream_says(&Reconnect { new_host: Str::from("pool0"), new_port: 4444 });
     assert_eq!(world.closed_upstreams, ["it asks its clients to connect again"]);
     world.tick_after(1_000);
-    assert_eq!(world.wanted, [(0, "other.example".to_string(), 3333)]);
+    assert_eq!(world.wanted, [(0, "pool0".to_string(), 4444)]);
     assert_eq!(world.take_heard(1), []);
     // That is for the next try only.
     world.lose_upstream();
     world.tick_after(1_000);
     assert_eq!(world.wanted.last().unwrap().1, "pool1");
+}
+
+#[test]
+fn an_upstream_that_only_ever_sends_its_clients_elsewhere_is_left() {
+    for mode in [Mode::PassThrough, Mode::Aggregate] {
+        let mut world = World::with(options(mode, 2));
+        for expected in [(0, "pool0", 3333), (0, "pool0", 4444), (1, "pool1", 3334)] {
+            world.tick_after(1_000);
+            let (upstream, host, port) = world.wanted.last().unwrap();
+            assert_eq!((*upstream, &**host, *port), expected, "{mode:?}");
+            if expected.0 == 0 {
+                world.connect_upstream();
+                world.upstream_says(&Reconnect { new_host: Str::from(""), new_port: 4444 });
+            }
+        }
+    }
+}
+
+#[test]
+fn without_encryption_no_other_host_is_followed() {
+    let (mut world, ..) = working();
+    world.upstream_says(&Reconnect { new_host: Str::from("other.example"), new_port: 0 });
+    world.tick_after(1_000);
+    let (upstream, host, _) = world.wanted.last().unwrap();
+    assert_eq!((*upstream, &**host), (1, "pool1"));
+    assert_eq!(world.logs, ["the upstream's clients are to go to other.example:0: not followed"]);
+}
+
+#[test]
+fn an_upstream_that_does_not_answer_a_request_for_a_channel_is_left_for_the_next() {
+    let mut world = World::with(options(Mode::PassThrough, 2));
+    world.connect_upstream();
+    world.connect_miner(1, 0);
+    world.miner_says(1, &open_extended(7, "miner", 4));
+    assert_eq!(world.take_upstream_heard().len(), 1);
+    world.tick_after(29_999);
+    assert_eq!(world.closed_upstreams, [""; 0]);
+    world.tick_after(1);
+    assert_eq!(world.closed_upstreams, ["it did not open a channel in time"]);
+    world.connect_upstream_asked();
+    let [Message::OpenExtendedMiningChannel(_)] = world.take_upstream_heard()[..] else { panic!() };
 }
 
 #[test]

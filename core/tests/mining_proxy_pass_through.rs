@@ -181,6 +181,23 @@ fn jobs_for_one_channel_reach_only_it() {
 }
 
 #[test]
+fn a_channel_that_is_put_into_another_group_goes_on_with_the_job_it_has() {
+    let mut world = World::new(Mode::PassThrough);
+    world.connect_upstream();
+    world.connect_miner(1, 0);
+    let channel_id = world.pass_extended(1, 101, 7);
+    let job = Job::new(0x2000_0000);
+    world.upstream_says(&job.message(7, 5, None));
+    world.upstream_says(&prev_hash(7, 5, 1));
+    let [Message::NewExtendedMiningJob(sent), _] = world.take_heard(1)[..] else { panic!() };
+    world.upstream_says(&SetGroupChannel { group_channel_id: 8, channel_ids: List::Items(&[101]) });
+    world.miner_says(1, &extended_share(channel_id, 1, sent.job_id, &[4; 16]));
+    assert_eq!(world.take_heard(1), []);
+    let up = extended_share(101, 1, 5, &[4; 16]);
+    assert_eq!(world.take_upstream_heard(), [Message::SubmitSharesExtended(up)]);
+}
+
+#[test]
 fn a_refused_channel_is_refused_and_one_for_a_miner_that_left_is_closed() {
     let mut world = World::new(Mode::PassThrough);
     world.connect_upstream();

@@ -69,7 +69,9 @@ use upstreams::Upstreams;
 /// [`ProxyOptions::hold_ms`]; at most [`ProxyOptions::max_held_shares`] of them. If an upstream comes that gives the same
 /// work (the same extranonce prefix, tip and job, as from a pool that knows its clients again), they are sent to it. If not, in
 /// pass-through the miner is answered "stale-share"; in aggregation the miner's answer was given before, and an
-/// [`Event::UpstreamRejected`] says so. Each share is answered in any case.
+/// [`Event::UpstreamRejected`] says so. Each share is answered, but for one case: in pass-through, of more than
+/// [`ProxyOptions::max_held_shares`] shares of a channel that went up and that the upstream has not answered, the oldest are
+/// forgotten; if the upstream is lost before it answers those, nobody does.
 ///
 /// **Bounds.** What a peer does costs a bounded amount of memory, set by [`ProxyOptions`]. A peer that breaks the protocol is
 /// closed; what is unknown is ignored, or passed on where the specification says so (spec 3.4.1).
@@ -421,7 +423,10 @@ impl Proxy {
             }
             Incoming::Message(header) if header.tag() == Reconnect::SHAPE.tag => {
                 let Reconnect { new_host, new_port } = Reconnect::decode(payload)?;
-                self.upstreams.redirect(new_host.to_string(), new_port);
+                if !self.upstreams.redirect(&self.options, new_host.to_string(), new_port) {
+                    let text = format_args!("the upstream's clients are to go to {new_host}:{new_port}: not followed");
+                    self.events.log(Level::Warning, text);
+                }
                 Err(UpstreamCloseReason::Reconnect)
             }
             Incoming::Message(header) => self.with_side(now, |side, cx| side.upstream_message(header, payload, cx)),

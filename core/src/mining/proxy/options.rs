@@ -53,7 +53,7 @@ pub struct ProxyOptions {
     pub setup_timeout_ms: u64,
     /// How long an upstream may take to answer RequestExtensions; one that says nothing knows no extensions.
     pub extensions_timeout_ms: u64,
-    /// How long an upstream may take to open a channel, in aggregation.
+    /// How long an upstream may take to answer a request for a channel.
     pub open_timeout_ms: u64,
     /// How long an upstream may say nothing while there are channels, before the next one is tried. 0: for ever.
     pub silence_timeout_ms: u64,

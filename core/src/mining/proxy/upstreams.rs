@@ -36,6 +36,8 @@ pub(super) struct Upstreams {
     dialled_at: Vec<Option<u64>>,
     /// Where the server in use wants its clients to go (spec 3.6.5): for the next try only.
     redirect: Option<(String, u16)>,
+    /// Whether the one in use is where such a wish led, and has given no work since: it cannot lead further then.
+    is_redirected: bool,
     /// When the one in use is to be left for those before it, in monotonic milliseconds.
     failback_at: Option<u64>,
     /// How often that was done since the first one gave work.
@@ -62,6 +64,7 @@ impl Upstreams {
             tried: 0,
             dialled_at: alloc::vec![None; options.upstreams.len()],
             redirect: None,
+            is_redirected: false,
             failback_at: None,
             failbacks: 0,
             state: State::Waiting { at: 0, next: 0 },
@@ -163,8 +166,7 @@ impl Upstreams {
         let State::Waiting { at, next } = self.state else { return };
         let Some(upstream) = options.upstreams.get(next).filter(|_| at <= now.monotonic_ms) else { return };
         let redirect = self.redirect.take();
-        // If it cannot be used there, the search is where it was before.
-        let is_redirected = redirect.is_some();
+        self.is_redirected = redirect.is_some();
         let (host, port) = match redirect {
             // Empty and 0 stand for what it was (spec 3.6.5).
             Some((host, port)) => (
@@ -174,7 +176,8 @@ impl Upstreams {
             None => (upstream.host.clone(), upstream.port),
         };
         self.current = next;
-        self.tried = self.tried.saturating_add(usize::from(!is_redirected));
+        // If it cannot be used where it sent its clients, the search is where it was before.
+        self.tried = self.tried.saturating_add(usize::from(!self.is_redirected));
         if let Some(dialled_at) = self.dialled_at.get_mut(next) {
             *dialled_at = Some(now.monotonic_ms);
         }
@@ -212,6 +215,11 @@ impl Upstreams {
         }
     }
 
+    /// The upstream has opened a channel: it is one that serves, and may send its clients elsewhere.
+    pub(super) fn note_opened(&mut self) {
+        self.is_redirected = false;
+    }
+
     /// Whether it is time to leave the upstream for those that are preferred to it. If so, the next search begins with the first one.
     pub(super) fn take_failback(&mut self, now: Time) -> bool {
         let is_due = self.failback_at.take_if(|at| *at <= now.monotonic_ms).is_some();
@@ -223,9 +231,14 @@ impl Upstreams {
         is_due
     }
 
-    /// Clients of the server are to go elsewhere, at once.
-    pub(super) fn redirect(&mut self, host: String, port: u16) {
-        self.redirect = Some((host, port));
+    /// Clients of the server are to go elsewhere, at once. Says whether that is followed: once until there is work, as two servers
+    /// could point at each other for ever; and without encryption not to another host, as anybody on the way could have said it.
+    pub(super) fn redirect(&mut self, options: &ProxyOptions, host: String, port: u16) -> bool {
+        let Some(upstream) = options.upstreams.get(self.current) else { return false };
+        let is_elsewhere = !host.is_empty() && host != upstream.host;
+        let is_followed = !self.is_redirected && (upstream.authority.is_some() || !is_elsewhere);
+        self.redirect = is_followed.then_some((host, port));
+        is_followed
     }
 
     /// There is no connection any more, or none could be made: the next one is chosen. Says whether there was a connection.

@@ -244,6 +244,7 @@ impl Aggregate {
         })?;
         self.rollable_len = Some(rollable_len);
         cx.upstreams.note_served();
+        cx.upstreams.note_opened();
         let target = Target(message.target.0);
         self.upstream = Upstream::Open(Open {
             channel_id: message.channel_id,

@@ -190,6 +190,10 @@ impl Channels {
         let Some(channel) = self.of_upstream(channel_id).filter(|_| !self.by_upstream.contains_key(&group_id)) else {
             return false;
         };
+        let Some(passage) = self.passages.get_mut(&channel) else { return false };
+        // What it was sent with its former group it goes on mining.
+        let former = passage.upstream.and_then(|upstream| self.groups.get(&upstream.group_id));
+        former.into_iter().for_each(|group| passage.jobs.add_all(&group.jobs));
         self.leave_group(channel);
         self.groups.entry(group_id).or_default().members.insert(channel);
         if let Some(upstream) = self.passages.get_mut(&channel).and_then(|passage| passage.upstream.as_mut()) {

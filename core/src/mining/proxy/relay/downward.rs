@@ -146,6 +146,7 @@ impl Relay {
             cx.events.log(Level::Warning, text);
             return close(self, "not asked for", cx);
         };
+        cx.upstreams.note_opened();
         match request.wish {
             Wish::Open { request_id, opening } => {
                 if let Some(miner) = self.miners.get_mut(&request.connection) {

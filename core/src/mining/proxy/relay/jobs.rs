@@ -29,6 +29,11 @@ impl Jobs {
         self.0.push_back(Job { miners, upstream, work });
     }
 
+    /// Those of a group that a channel leaves.
+    pub(super) fn add_all(&mut self, others: &Self) {
+        others.0.iter().for_each(|job| self.add(job.upstream, job.miners, job.work));
+    }
+
     /// What miners call the upstream's job.
     pub(super) fn for_miners(&self, upstream: u32) -> Option<u32> {
         self.0.iter().rev().find(|job| job.upstream == upstream).map(|job| job.miners)

@@ -18,7 +18,7 @@ mod reopening;
 mod upward;
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -55,6 +55,9 @@ pub(super) struct Relay {
     /// What the upstream is to answer, by the request_id it was or will be asked with.
     requests: BTreeMap<u32, Request>,
     last_request_id: u32,
+    /// The requests for channels in the order in which the present upstream was asked, and when each must be answered, in monotonic
+    /// milliseconds. Those that were answered leave it when they are the first.
+    asked: VecDeque<(u64, u32)>,
     /// Until when shares wait for an upstream with the same work, in monotonic milliseconds.
     hold_until: Option<u64>,
     sweep_at: Option<u64>,
@@ -103,6 +106,7 @@ impl Relay {
             job_ids: JobIds::default(),
             requests: BTreeMap::new(),
             last_request_id: 0,
+            asked: VecDeque::new(),
             hold_until: None,
             sweep_at: None,
             payload: Vec::new(),
@@ -367,15 +371,16 @@ impl Side for Relay {
                 None => self.list_deadline(id),
             }
         }
-        Ok(())
+        self.check_answers(cx)
     }
 
     fn next_deadline(&self) -> Option<u64> {
-        [self.deadlines.first(), self.sweep_at, self.hold_until].into_iter().flatten().min()
+        let answer = self.asked.front().map(|(deadline, _)| *deadline);
+        [self.deadlines.first(), self.sweep_at, self.hold_until, answer].into_iter().flatten().min()
     }
 
     fn has_channels(&self) -> bool {
-        self.channels.len() > 0
+        self.channels.len() > 0 || !self.asked.is_empty()
     }
 
     fn take_writable(&mut self, id: ConnectionId) -> bool {

@@ -33,6 +33,7 @@ impl Relay {
     pub(super) fn lose_upstream(&mut self, cx: &mut Context<'_>) {
         self.channels.lose_upstream();
         self.job_ids.begin_anew();
+        self.asked.clear();
         self.hold_until = Some(cx.now.monotonic_ms.saturating_add(cx.options.hold_ms));
         for miner in self.miners.values_mut() {
             miner.groups.iter_mut().for_each(|binding| binding.upstream = None);

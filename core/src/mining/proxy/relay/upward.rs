@@ -15,7 +15,7 @@ use crate::message::{
     SetCustomMiningJobError, SetupConnection, SetupConnectionError, SetupConnectionSuccess, SubmitSharesExtended,
     SubmitSharesStandard, UpdateChannel, UpdateChannelError, error_code, shape, tlv,
 };
-use crate::mining::proxy::events::Channel;
+use crate::mining::proxy::events::{Channel, UpstreamCloseReason};
 use crate::mining::proxy::{ConnectionId, Context};
 use crate::mining::server::CloseReason;
 use crate::mining::{MAX_EXTRANONCE_LEN, PROTOCOL_VERSION};
@@ -204,6 +204,24 @@ impl Relay {
                 min_extranonce_size: extranonce_size,
             }),
         };
+        if request.asked {
+            let deadline = cx.now.monotonic_ms.saturating_add(cx.options.open_timeout_ms);
+            self.asked.push_back((deadline, request_id));
+        }
+    }
+
+    /// An upstream that does not answer in time is of no use: miners wait for it as long as it lives.
+    pub(super) fn check_answers(&mut self, cx: &Context<'_>) -> Result<(), UpstreamCloseReason> {
+        while let Some((deadline, request_id)) = self.asked.front() {
+            if !self.requests.contains_key(request_id) {
+                self.asked.pop_front();
+            } else if *deadline <= cx.now.monotonic_ms {
+                return Err(UpstreamCloseReason::ChannelTimeout);
+            } else {
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn update(&mut self, id: ConnectionId, message: &UpdateChannel, cx: &mut Context<'_>) {
