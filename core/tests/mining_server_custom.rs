@@ -2,13 +2,16 @@
 
 mod mining_world;
 
-use mining_world::{EASY, HARD_NBITS, Job, PATH, REGTEST_NBITS, SCRIPT, WORK, World, min_ntime};
-use sv2_core::bitcoin::Output;
+use mining_world::{EASY, HARD_NBITS, Job, PATH, REGTEST_NBITS, SCRIPT, WORK, World, min_ntime, set_new_prev_hash};
+use sv2_core::SystemRandom;
+use sv2_core::bitcoin::{Output, Target};
 use sv2_core::message::{
     FLAG_REQUIRES_WORK_SELECTION, SetCustomMiningJob, SetCustomMiningJobError, SetCustomMiningJobSuccess,
+    SetNewPrevHashTemplate,
 };
+use sv2_core::mining::client::{self, Client, ClientOptions};
 use sv2_core::mining::job::JobSource;
-use sv2_core::mining::server::{CloseReason, Event, ServerError};
+use sv2_core::mining::server::{self, CloseReason, Event, ServerError};
 use sv2_core::mining::share::ShareError;
 use sv2_core::wire::{Str, U256};
 
@@ -129,6 +132,7 @@ fn what_is_not_on_the_tip_is_refused_without_the_host() {
         (SetCustomMiningJob { prev_hash: U256([2; 32]), ..good }, "stale-chain-tip"),
         (SetCustomMiningJob { nbits: REGTEST_NBITS, ..good }, "invalid-nbits"),
         (SetCustomMiningJob { min_ntime: min_ntime(1) - 1, ..good }, "invalid-min-ntime"),
+        (SetCustomMiningJob { min_ntime: world.now.unix_s as u32 + 7_201, ..good }, "invalid-min-ntime"),
     ];
     for (message, code) in cases {
         world.send(1, &message);
@@ -282,4 +286,62 @@ fn too_many_requests_that_wait_end_the_connection() {
     world.send(1, &custom(&outputs()));
     world.tick_after(5_000);
     assert_eq!(world.closed[&1], CloseReason::TooManyRequests);
+}
+
+#[test]
+fn the_same_tip_again_forgets_no_share_of_a_custom_job() {
+    let mut world = world_on(HARD_NBITS);
+    world.send(1, &custom(&outputs()));
+    let job_id = accept(&mut world);
+    let job = job_of(job_id, HARD_NBITS);
+    world.submit(1, &job.share(1, &[0; 16], 0));
+    world.expect_accepted();
+    world.take(1);
+    // The provider is another one, with a template of its own for the same tip.
+    world.template(9, true);
+    let same = SetNewPrevHashTemplate { template_id: 9, ..set_new_prev_hash(1, HARD_NBITS, Target::MAX) };
+    world.server.set_new_prev_hash(&same, world.now).unwrap();
+    world.run();
+    world.send(1, &custom(&outputs()));
+    assert_eq!(accept(&mut world), job_id);
+    world.submit(1, &job.share(2, &[0; 16], 0));
+    assert_eq!(world.expect_rejected(), ShareError::DuplicateShare);
+}
+
+#[test]
+fn our_own_client_that_selects_its_work_is_content_without_a_job_of_the_pool() {
+    let mut options = ClientOptions::plaintext();
+    options.requires_work_selection = true;
+    let mut client = Client::new(options, Box::new(SystemRandom)).unwrap();
+    let mut world = World::with(|options| options.work_selection = true);
+    world.tip(1, HARD_NBITS);
+    world.server.connect(1, None, world.now).unwrap();
+    client.connect(world.now).unwrap();
+    let mut wants_channel = true;
+    for _ in 0..20 {
+        world.pass(10_000);
+        client.tick(world.now);
+        world.server.tick(world.now);
+        for _ in 0..3 {
+            let mut up = client.output().to_vec();
+            client.sent(up.len(), world.now).unwrap();
+            world.server.receive(1, &mut up, world.now).unwrap();
+            while let Some(event) = world.server.next_event() {
+                if let server::Event::OpenChannel(open) = event {
+                    world.server.accept_channel(1, open.request_id, WORK, Some(EASY), world.now).unwrap();
+                }
+            }
+            let down = world.server.output(1).to_vec();
+            world.server.sent(1, down.len(), world.now).unwrap();
+            client.receive(&down, world.now).unwrap();
+        }
+        while let Some(event) = client.next_event() {
+            assert!(!matches!(event, client::Event::Close { .. }), "{event:?}");
+        }
+        if wants_channel && client.open_extended("user", 1e12, Target::MAX, 2, world.now).is_ok() {
+            wants_channel = false;
+        }
+    }
+    assert!(!wants_channel);
+    assert!(client.channel(2).is_some());
 }

@@ -231,3 +231,17 @@ fn who_comes_after_the_length_of_the_extranonce_has_changed_is_in_the_same_group
     world.server.close_channel(1, second.channel_id, "", world.now).unwrap();
     assert_eq!(world.server.remove_work(UPSTREAM), Ok(()));
 }
+
+#[test]
+fn who_comes_after_a_later_job_of_the_tip_has_its_later_ntime() {
+    let upstream = Upstream::new();
+    let (mut world, _) = proxy(&upstream, &CHANNEL);
+    world.server.new_upstream_job(UPSTREAM, &upstream.job(71, Some(min_ntime(1) + 30)), world.now).unwrap();
+    world.open(1, true, UPSTREAM, Some(EASY));
+    let received = world.take(1);
+    let tip = received.iter().find_map(|one| match one.message() {
+        Message::SetNewPrevHash(tip) => Some(tip.min_ntime),
+        _ => None,
+    });
+    assert_eq!(tip, Some(min_ntime(1) + 30));
+}

@@ -6,8 +6,8 @@ use mining_world::{EASY, HARD_NBITS, Job, REGTEST_NBITS, WORK, World, first_job}
 use sv2_core::bitcoin::{Target, has_witness, root_from_path, sha256d, strip_witness};
 use sv2_core::message::tlv::{ByteOrder, USER_IDENTITY, write};
 use sv2_core::message::{
-    FLAG_REQUIRES_STANDARD_JOBS, Message, Payload, RequestExtensions, SubmitSharesError, SubmitSharesExtended,
-    SubmitSharesStandard, SubmitSharesSuccess,
+    FLAG_REQUIRES_STANDARD_JOBS, Message, Payload, RequestExtensions, SetNewPrevHashTemplate, SubmitSharesError,
+    SubmitSharesExtended, SubmitSharesStandard, SubmitSharesSuccess,
 };
 use sv2_core::mining::job::JobSource;
 use sv2_core::mining::server::{ChannelOpened, Event};
@@ -457,4 +457,28 @@ fn a_block_on_the_tip_before_is_told_once_though_its_share_is_stale() {
     world.submit(1, &job.share(2, &[6; 16], 0));
     assert_eq!(world.expect_rejected(), ShareError::InvalidJobId);
     assert_eq!(world.server.channel(1, 2).unwrap().accounting().totals().accepted, 0);
+}
+
+#[test]
+fn another_template_on_the_same_tip_ends_no_job_and_forgets_no_share() {
+    let mut world = World::mining();
+    world.set_up(1, 0);
+    let opened = world.open_extended(1);
+    let before = first_job(&world.take(1), &opened, 1, HARD_NBITS);
+    world.submit(1, &before.share(1, &[0; 16], 0));
+    world.expect_accepted();
+    world.take(1);
+    world.template(9, true);
+    let after = first_job(&world.take(1), &opened, 1, HARD_NBITS);
+    let same = SetNewPrevHashTemplate { template_id: 9, ..mining_world::set_new_prev_hash(1, HARD_NBITS, Target::MAX) };
+    world.server.set_new_prev_hash(&same, world.now).unwrap();
+    world.run();
+    assert_eq!(world.take_names(1), ["SetNewPrevHash"]);
+    assert_eq!(world.server.channel(1, 2).unwrap().active_job().unwrap().0, after.job_id);
+    world.submit(1, &before.share(2, &[0; 16], 0));
+    assert_eq!(world.expect_rejected(), ShareError::DuplicateShare);
+    world.submit(1, &before.share(3, &[1; 16], 0));
+    world.expect_accepted();
+    world.submit(1, &after.share(4, &[0; 16], 0));
+    world.expect_accepted();
 }

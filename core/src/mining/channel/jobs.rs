@@ -144,6 +144,15 @@ impl Jobs {
         true
     }
 
+    /// A job that waited is the last one from now on, on the tip that there is. False, and nothing is changed, if it is not there.
+    pub(super) fn join(&mut self, job_id: u32, min_ntime: u32, target: Target, max_past: usize) -> bool {
+        let Some(place) = self.future.iter().position(|future| future.job_id == job_id) else { return false };
+        let mut job = self.future.swap_remove(place);
+        (job.min_ntime, job.target, job.worth) = (min_ntime, target, Worth::of(&target));
+        self.add(job, max_past);
+        true
+    }
+
     /// A new tip for which there is no job.
     pub(super) fn clear(&mut self) {
         self.stale.clear();

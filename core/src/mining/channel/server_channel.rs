@@ -295,9 +295,13 @@ impl ServerChannel {
         merkle_root
     }
 
-    /// A new tip, and the job that waited for it. All other jobs are stale. False if there is no such job: then there is none
+    /// A new tip, and the job that waited for it. All other jobs are stale, unless it is the same block as before. False if there is no such job: then there is none
     /// to work on, and whatever shares come are stale.
     pub fn activate(&mut self, job_id: u32, tip: &Tip) -> bool {
+        if self.is_same_tip(tip) {
+            self.tip = Some(*tip);
+            return self.jobs.join(job_id, tip.min_ntime, self.target, self.options.past_jobs);
+        }
         self.start_tip(tip);
         let is_there = self.jobs.activate(job_id, tip.min_ntime, self.target);
         if !is_there {
@@ -308,8 +312,18 @@ impl ServerChannel {
 
     /// A new tip without a job that waited for it.
     pub fn set_tip(&mut self, tip: &Tip) {
-        self.start_tip(tip);
-        self.jobs.clear();
+        if self.is_same_tip(tip) {
+            self.tip = Some(*tip);
+        } else {
+            self.start_tip(tip);
+            self.jobs.clear();
+        }
+    }
+
+    /// What is said again of the same block, as after a change of the template provider, ends no job: what is remembered of them
+    /// must not be forgotten.
+    fn is_same_tip(&self, tip: &Tip) -> bool {
+        self.tip.is_some_and(|present| present.prev_hash == tip.prev_hash && present.nbits == tip.nbits)
     }
 
     fn start_tip(&mut self, tip: &Tip) {

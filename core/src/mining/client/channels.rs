@@ -7,7 +7,7 @@ use super::channel::{Channel, ChannelKind, Record, Solution};
 use super::job::{Bodies, Entry, JobState, Work, root_of};
 use super::shares::ShareTotals;
 use crate::Time;
-use crate::bitcoin::{Sha256d, ShortBytes, Target};
+use crate::bitcoin::{Hash, Sha256d, ShortBytes, Target};
 use crate::message::{
     NewExtendedMiningJob, NewMiningJob, OpenExtendedMiningChannelSuccess, OpenStandardMiningChannelSuccess,
     SetExtranoncePrefix, SetGroupChannel, SetNewPrevHash, SetTarget, SubmitSharesError, SubmitSharesExtended,
@@ -323,14 +323,25 @@ impl Channels {
         }
     }
 
-    /// The server has accepted a custom job (spec 5.3.19), of whose header `version` and `min_ntime` are known: shares of it can be
-    /// submitted. The merkle root is known to whoever declared it, for instance as a
+    /// The server has accepted a custom job (spec 5.3.19), of whose header `version`, `min_ntime` and `prev_hash` are known: shares of
+    /// it can be submitted. Custom jobs on another block are over, since it would not have been accepted beside them. The merkle root is known to whoever declared it, for instance as a
     /// [`JobFactory::custom`](crate::mining::job::JobFactory::custom).
-    pub fn custom_job_accepted(&mut self, channel_id: u32, job_id: u32, version: u32, min_ntime: u32) -> bool {
+    pub fn custom_job_accepted(
+        &mut self,
+        channel_id: u32,
+        job_id: u32,
+        version: u32,
+        min_ntime: u32,
+        prev_hash: Hash,
+    ) -> bool {
         let arrival = self.next_arrival();
         let Ok(place) = self.place(channel_id) else { return false };
         let Some(record) = self.list.get_mut(place) else { return false };
-        let job = Entry { version, min_ntime, state: JobState::Custom, ..entry(record, job_id, None, arrival) };
+        record
+            .jobs
+            .retain(|job| !matches!(job.work, Work::Custom(on) if job.state == JobState::Custom && on != prev_hash));
+        let work = Work::Custom(prev_hash);
+        let job = Entry { version, min_ntime, work, state: JobState::Custom, ..entry(record, job_id, None, arrival) };
         record.add(job, &mut self.bodies, self.capacity.jobs);
         true
     }
@@ -459,7 +470,7 @@ fn entry(record: &Record, job_id: u32, min_ntime: Option<u32>, arrival: u64) -> 
         min_ntime: min_ntime.unwrap_or_default(),
         target: record.target,
         extranonce_prefix: record.extranonce_prefix,
-        work: Work::Custom,
+        work: Work::Custom([0; 32]),
         arrival,
     }
 }

@@ -48,8 +48,8 @@ pub(super) enum Work {
     Root(Hash),
     /// The channel is extended: the place of the job's body.
     Body(usize),
-    /// Only who declared the job knows.
-    Custom,
+    /// Only who declared the job knows. It is mined on this block.
+    Custom(Hash),
 }
 
 /// The bodies of extended jobs. The channels of a group share them.
@@ -220,7 +220,7 @@ impl<'a> Job<'a> {
         match self.entry.work {
             Work::Root(root) => Some(root),
             Work::Body(place) => Some(self.bodies.get(place)?.merkle_root([self.extranonce_prefix(), extranonce])),
-            Work::Custom => None,
+            Work::Custom(_) => None,
         }
     }
 

@@ -415,7 +415,7 @@ impl Client {
         let message = SetCustomMiningJob { request_id: self.session.requests.next_request_id(), ..*job };
         self.send(&message, now)?;
         let (channel_id, version, min_ntime) = (job.channel_id, job.version, job.min_ntime);
-        Ok(self.session.requests.push(Wish::CustomJob { channel_id, version, min_ntime }))
+        Ok(self.session.requests.push(Wish::CustomJob { channel_id, version, min_ntime, prev_hash: job.prev_hash.0 }))
     }
 
     /// Sends a message of an extension, which has to be negotiated; this library does not look into it.

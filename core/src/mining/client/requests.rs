@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use crate::bitcoin::ShortBytes;
+use crate::bitcoin::{Hash, ShortBytes};
 use crate::message::TLV_USER_IDENTITY_MAX_LEN;
 
 /// Most that wait at a time, besides one for each channel.
@@ -26,6 +26,7 @@ pub(super) enum Wish {
         channel_id: u32,
         version: u32,
         min_ntime: u32,
+        prev_hash: Hash,
     },
 }
 

@@ -8,7 +8,7 @@ use super::events::{Line, Note};
 use super::requests::{Opening, Requests, Wish};
 use super::{Channels, ClientOptions, CloseReason};
 use crate::Time;
-use crate::bitcoin::ShortBytes;
+use crate::bitcoin::{Hash, ShortBytes};
 use crate::clients::Level;
 use crate::connection::ConnectionError;
 use crate::frame::Frame;
@@ -110,7 +110,8 @@ impl Session {
             Phase::Handshake { deadline } | Phase::Setup { deadline } => Some((deadline, CloseReason::SetupTimeout)),
             Phase::SetUp => {
                 let open = self.requests.deadline().map(|at| (at, CloseReason::OpenTimeout));
-                let idle_since = self.channels.idle_since();
+                // Who selects the work themselves is sent none.
+                let idle_since = self.channels.idle_since().filter(|_| !options.requires_work_selection);
                 let job = idle_since.map(|since| (since.saturating_add(options.job_timeout_ms), CloseReason::NoJob));
                 [open, job].into_iter().flatten().min_by_key(|(at, _)| *at)
             }
@@ -352,11 +353,11 @@ impl Session {
 
     fn take_custom_job(&mut self, message: &SetCustomMiningJobSuccess) -> Option<Note> {
         let &SetCustomMiningJobSuccess { channel_id, request_id, job_id } = message;
-        let Some((version, min_ntime)) = self.take_custom_wish(channel_id, request_id) else {
+        let Some((version, min_ntime, prev_hash)) = self.take_custom_wish(channel_id, request_id) else {
             self.log(Level::Warning, format_args!("a custom job for request {request_id}, which was not made"));
             return None;
         };
-        let found = self.channels.custom_job_accepted(channel_id, job_id, version, min_ntime);
+        let found = self.channels.custom_job_accepted(channel_id, job_id, version, min_ntime, prev_hash);
         self.known(found, channel_id).then_some(Note::CustomJobAccepted { channel_id, request_id, job_id })
     }
 
@@ -369,10 +370,10 @@ impl Session {
         Some(Note::CustomJobRefused { channel_id, request_id, error_code: text_at(8, error_code) })
     }
 
-    fn take_custom_wish(&mut self, of_channel: u32, request_id: u32) -> Option<(u32, u32)> {
+    fn take_custom_wish(&mut self, of_channel: u32, request_id: u32) -> Option<(u32, u32, Hash)> {
         let is_wanted = |wish: &Wish| matches!(wish, Wish::CustomJob { channel_id, .. } if *channel_id == of_channel);
         match self.requests.take(request_id, is_wanted)? {
-            Wish::CustomJob { version, min_ntime, .. } => Some((version, min_ntime)),
+            Wish::CustomJob { version, min_ntime, prev_hash, .. } => Some((version, min_ntime, prev_hash)),
             Wish::Channel { .. } => None,
         }
     }

@@ -11,6 +11,7 @@ use crate::Time;
 use crate::message::{
     FLAG_REQUIRES_WORK_SELECTION, SetCustomMiningJob, SetCustomMiningJobError, SetCustomMiningJobSuccess, error_code,
 };
+use crate::mining::MAX_FUTURE_BLOCK_TIME_S;
 use crate::mining::channel::ChannelKind;
 use crate::mining::job::JobFactory;
 use crate::wire::Str;
@@ -31,7 +32,7 @@ impl Server {
         self.now_ms = now.monotonic_ms;
         let request = self.take_custom_job(connection, request_id)?;
         let message = request.message();
-        if let Err(error_code) = self.check_custom_job(connection, &message) {
+        if let Err(error_code) = self.check_custom_job(connection, &message, now) {
             self.refuse_custom(connection, &message, error_code);
             return Err(ServerError::CustomJobRefused);
         }
@@ -98,9 +99,10 @@ impl Server {
         channel_id: u32,
         request_id: u32,
         payload: Arc<[u8]>,
+        now: Time,
     ) {
         let request = Box::new(CustomJobRequest { connection: id, request_id, channel_id, payload });
-        if let Err(error_code) = self.check_custom_job(id, &request.message()) {
+        if let Err(error_code) = self.check_custom_job(id, &request.message(), now) {
             return self.refuse_custom(id, &request.message(), error_code);
         }
         let Some(client) = self.clients.get_mut(&id) else { return };
@@ -112,7 +114,14 @@ impl Server {
     }
 
     /// What can be judged without the token: the channel, and that the job is on the present tip.
-    fn check_custom_job(&self, id: ConnectionId, message: &SetCustomMiningJob<'_>) -> Result<(), &'static str> {
+    fn check_custom_job(
+        &self,
+        id: ConnectionId,
+        message: &SetCustomMiningJob<'_>,
+        now: Time,
+    ) -> Result<(), &'static str> {
+        // A block of a later time is refused by every node.
+        let latest = now.unix_s.saturating_add(MAX_FUTURE_BLOCK_TIME_S.into());
         let client = self.clients.get(&id).filter(|client| client.requires(FLAG_REQUIRES_WORK_SELECTION));
         if client.is_none() {
             return Err(error_code::JD_NOT_SUPPORTED);
@@ -124,7 +133,7 @@ impl Server {
             Some(tip) if tip.prev_hash == message.prev_hash.0 => {
                 if tip.nbits != message.nbits {
                     Err(error_code::INVALID_NBITS)
-                } else if message.min_ntime < tip.min_ntime {
+                } else if message.min_ntime < tip.min_ntime || u64::from(message.min_ntime) > latest {
                     Err(error_code::INVALID_MIN_NTIME)
                 } else {
                     Ok(())

@@ -96,7 +96,8 @@ impl Server {
     }
 
     /// There is a new tip (spec 7.3): all work on the template that waited for it. If there is none with this id, all jobs are
-    /// stale, and the next template is for this tip. The tip and the template that are worked on change nothing.
+    /// stale, and the next template is for this tip. The tip and the template that are worked on change nothing; another template
+    /// on the same tip, as after a change of the provider, is worked on from now on, and the jobs before it stay valid.
     ///
     /// # Errors
     /// `InvalidNbits`.
@@ -106,11 +107,15 @@ impl Server {
         let tip = Tip::new(prev_hash.0, nbits, header_timestamp, Some(Target(target.0)), now.unix_s)
             .ok_or(ServerError::InvalidNbits)?;
         let is_known = self.templates.current.as_ref().is_some_and(|current| current.template_id == template_id);
-        if is_known && self.templates.tip.is_some_and(|present| present.prev_hash == tip.prev_hash) {
+        let is_same =
+            self.templates.tip.is_some_and(|before| (before.prev_hash, before.nbits) == (tip.prev_hash, nbits));
+        if is_known && is_same {
             return Ok(());
         }
-        self.epoch += 1;
-        self.extranonces.reclaim(self.epoch);
+        if !is_same {
+            self.epoch += 1;
+            self.extranonces.reclaim(self.epoch);
+        }
         self.activate_template(template_id, &tip);
         Ok(())
     }

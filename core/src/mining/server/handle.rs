@@ -42,7 +42,7 @@ impl Server {
             }
             Request::Close { channel_id, reason_code } => self.close_for_client(id, channel_id, &reason_code, now),
             Request::CustomJob { channel_id, request_id, payload } => {
-                self.request_custom_job(id, channel_id, request_id, payload);
+                self.request_custom_job(id, channel_id, request_id, payload, now);
             }
             Request::Extensions { request_id, requested } => self.answer_extensions(id, request_id, &requested),
             Request::Extension { extension_type, message_type, payload } if self.options.forward_extensions => {

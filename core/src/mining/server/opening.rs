@@ -17,6 +17,7 @@ use crate::message::{
 };
 use crate::mining::channel::{ChannelKind, Extranonce, GroupChannel, ServerChannel};
 use crate::mining::extranonce::{ExtranonceAllocator, ExtranonceError, ExtranoncePrefix};
+use crate::mining::share::Tip;
 use crate::mining::vardiff::Vardiff;
 use crate::wire::{Str, U256};
 
@@ -289,6 +290,8 @@ impl Client {
             return Ok(());
         }
         if let (Some(tip), Some(current)) = (tip, &mut work.current) {
+            // The job may have come later than the tip, with a later nTime.
+            let tip = Tip { min_ntime: tip.min_ntime.max(current.min_ntime), ..tip };
             send_job_to(&mut self.connection, channel, current, true)?;
             channel.inner.activate(current.job_id, &tip);
             self.connection.send(&SetNewPrevHash {

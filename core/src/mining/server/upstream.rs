@@ -212,7 +212,8 @@ impl Server {
         if !work.futures.iter().any(|future| future.is_of_upstream(message.job_id)) {
             return Err(ServerError::UnknownJob);
         }
-        if let Feed::Upstream(Upstream::Shared { allocator, epoch }) = &mut work.feed {
+        let is_same = work.tip.is_some_and(|before| (before.prev_hash, before.nbits) == (tip.prev_hash, tip.nbits));
+        if let (Feed::Upstream(Upstream::Shared { allocator, epoch }), false) = (&mut work.feed, is_same) {
             *epoch += 1;
             allocator.reclaim(*epoch);
         }
