@@ -453,7 +453,9 @@ fn miners_stay_when_the_upstream_is_lost_and_get_the_prefix_and_jobs_of_the_next
     assert!(heard.contains(&Message::SetExtranoncePrefix(message)), "{heard:?}");
     let new_job = work_on(&mut world, &job, 60, 1);
     assert_ne!(new_job, old_job);
-    // The share that waited is worth nothing to this upstream; the miner was told long ago that it is good.
+    // The share that waited is worth nothing to this upstream, unless another job on this tip follows in time; the miner was told
+    // long ago that it is good.
+    world.tick_after(60_000);
     let lost =
         Event::UpstreamRejected { channel: Some(channel(1, 2)), sequence_number: 1, error_code: "stale-share".into() };
     assert!(world.take_events().contains(&lost));
@@ -463,8 +465,10 @@ fn miners_stay_when_the_upstream_is_lost_and_get_the_prefix_and_jobs_of_the_next
     world.miner_says(1, &share_of(2, 2, new_job, nonce));
     assert_eq!(world.take_upstream_heard(), [share_up(2, 60, nonce, &whole[2..])].map(renumbered));
     world.miner_says(1, &share_of(2, 3, old_job, nonce));
-    let stale = SubmitSharesError { channel_id: 2, sequence_number: 3, error_code: Str::from("stale-share") };
-    assert!(world.take_heard(1).contains(&Message::SubmitSharesError(stale)));
+    // The former job is on the same tip and stays, with the prefix it came with: this nonce is none for it.
+    let too_low = SubmitSharesError { channel_id: 2, sequence_number: 3, error_code: Str::from("difficulty-too-low") };
+    let heard = world.take_heard(1);
+    assert!(heard.contains(&Message::SubmitSharesError(too_low)), "{heard:?}");
     assert_eq!((world.proxy.totals().lost, world.proxy.totals().held), (1, 1));
     assert!(world.closed.is_empty());
 }
@@ -530,6 +534,54 @@ fn shares_wait_no_longer_than_the_options_say_and_no_more_of_them() {
     world.tick_after(1);
     assert_eq!(lost(&mut world), [2, 3]);
     assert_eq!(world.proxy.totals().lost, 3);
+}
+
+#[test]
+fn a_block_waits_longer_than_other_shares_and_before_them_until_there_is_another_tip() {
+    let block_bits = 0x1f03_ffff;
+    let block_target = Target::from_nbits(block_bits).unwrap();
+    for returns in [true, false] {
+        let mut options = usual();
+        options.max_held_shares = 2;
+        let mut world = one_miner_with(options);
+        let job = Job::new(VERSION);
+        world.upstream_says(&job.message(5, 60, None));
+        world.upstream_says(&SetNewPrevHash { nbits: block_bits, ..prev_hash(5, 60, 1) });
+        let [Message::NewExtendedMiningJob(sent), ..] = world.take_heard(1)[..] else { panic!() };
+        let header = |nonce| Header { nbits: block_bits, ..job.header(1, &whole(), nonce) };
+        let (block, _) = mine(header, block_target, NONE);
+        world.lose_upstream();
+        world.miner_says(1, &share_of(2, 1, sent.job_id, block));
+        let mut nonces = (0..).filter(|nonce| {
+            let hash = header(*nonce).hash();
+            target(UPSTREAM_TARGET).is_met_by(&hash) && !block_target.is_met_by(&hash)
+        });
+        for number in 2..=4 {
+            world.miner_says(1, &share_of(2, number, sent.job_id, nonces.next().unwrap()));
+        }
+        // Two gave way, and the other one is given up after its time.
+        world.tick_after(60_000);
+        assert_eq!(world.proxy.totals().lost, 3);
+        world.connect_upstream_asked();
+        open_upstream(&mut world, &PREFIX, SIZE);
+        // The first job of a burst is another one, but on the same tip.
+        let tip = if returns { 1 } else { 2 };
+        world.upstream_says(&Job::new(VERSION + 32).message(5, 69, None));
+        world.upstream_says(&SetNewPrevHash { nbits: block_bits, ..prev_hash(5, 69, tip) });
+        assert_eq!(world.take_upstream_heard(), []);
+        if returns {
+            world.upstream_says(&job.message(5, 70, Some(START.unix_s as u32)));
+            assert_eq!(world.take_upstream_heard(), [share_up(1, 70, block, up_extranonce())]);
+            assert_eq!(world.proxy.totals().lost, 3);
+        } else {
+            assert_eq!(world.proxy.totals().lost, 4);
+            let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+            let (header, extranonce) = (hex(&header(block).to_bytes()), hex(&whole()));
+            let line =
+                format!("a block is lost, no upstream took it: header {header}, job 60, extranonce {extranonce}");
+            assert!(world.logs.contains(&line), "{:?}", world.logs);
+        }
+    }
 }
 
 #[test]

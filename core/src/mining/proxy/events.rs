@@ -277,4 +277,9 @@ impl Events {
             self.queue.push_back(Event::Log { level, text: alloc::fmt::format(text) });
         }
     }
+
+    /// A line that is never left out, for what peers cannot make many of.
+    pub(super) fn log_always(&mut self, level: Level, text: fmt::Arguments<'_>) {
+        self.queue.push_back(Event::Log { level, text: alloc::fmt::format(text) });
+    }
 }

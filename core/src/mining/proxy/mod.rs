@@ -69,7 +69,8 @@ use upstreams::Upstreams;
 /// [`ProxyOptions::hold_ms`]; at most [`ProxyOptions::max_held_shares`] of them. If an upstream comes that gives the same
 /// work (the same extranonce prefix, tip and job, as from a pool that knows its clients again), they are sent to it. If not, in
 /// pass-through the miner is answered "stale-share"; in aggregation the miner's answer was given before, and an
-/// [`Event::UpstreamRejected`] says so. Each share is answered, but for one case: in pass-through, of more than
+/// [`Event::UpstreamRejected`] says so. There, a block waits until an upstream gives work on another tip, gives way to other blocks
+/// only, and if it is lost a line of the log has its header, job and extranonce. Each share is answered, but for one case: in pass-through, of more than
 /// [`ProxyOptions::max_held_shares`] shares of a channel that went up and that the upstream has not answered, the oldest are
 /// forgotten; if the upstream is lost before it answers those, nobody does.
 ///

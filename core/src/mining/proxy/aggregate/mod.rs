@@ -13,7 +13,7 @@ mod shares;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -21,6 +21,7 @@ use core::net::IpAddr;
 use super::events::{Channel, Event, FoundBlock, UpstreamCloseReason};
 use super::{ConnectionId, Context, ProxyError, ProxyOptions, Side};
 use crate::Random;
+use crate::bitcoin;
 use crate::clients::Level;
 use crate::frame::Header;
 use crate::message::{EXTENSION_WORKER_SPECIFIC_HASHRATE_TRACKING, SubmitSharesExtended, error_code};
@@ -31,7 +32,7 @@ use crate::wire::{Str, U256};
 
 use channel::Upstream;
 use demand::Demand;
-use shares::{Jobs, Outgoing};
+use shares::{Jobs, Outgoing, least_missed};
 
 /// What all channels mine.
 const WORK: WorkId = 1;
@@ -187,7 +188,7 @@ impl Aggregate {
         let for_upstream = share.is_block || target.is_some_and(|target| target.is_met_by(&share.hash));
         // A block went up before anything else.
         if for_upstream && !share.is_block {
-            self.pass_up(share, cx);
+            self.pass_up(share, None, cx);
         }
         cx.events.push(Event::ShareAccepted {
             channel,
@@ -199,7 +200,7 @@ impl Aggregate {
     }
 
     fn block_found(&mut self, block: &server::FoundBlock, cx: &mut Context<'_>) {
-        let sent = self.pass_up(&block.share, cx);
+        let sent = self.pass_up(&block.share, Some(block.header), cx);
         cx.totals.blocks += 1;
         cx.events.push(Event::BlockFound(FoundBlock {
             channel: Channel { connection: block.share.connection, channel_id: block.share.channel_id },
@@ -210,9 +211,10 @@ impl Aggregate {
     }
 
     /// Sends a share to the upstream, or keeps it until there is one. Says whether it was sent.
-    fn pass_up(&mut self, share: &Share, cx: &mut Context<'_>) -> bool {
+    fn pass_up(&mut self, share: &Share, block: Option<bitcoin::Header>, cx: &mut Context<'_>) -> bool {
         let channel = Channel { connection: share.connection, channel_id: share.channel_id };
         let of_channel = self.members.get(&channel).map_or(&[][..], |member| &member.user_identity);
+        let job = self.jobs.get(&share.job);
         let outgoing = Outgoing {
             channel,
             sequence_number: share.sequence_number,
@@ -222,11 +224,14 @@ impl Aggregate {
             version: share.version,
             extranonce: share.extranonce.to_vec(),
             worker: share.worker_identity.as_deref().unwrap_or(of_channel).to_vec(),
+            job_id: job.map(|job| job.job_id),
+            prev_hash: block.map(|header| U256(header.prev_hash)).or(job.and_then(|job| Some(job.active?.prev_hash))),
+            block,
         };
         let sent = self.submit(&outgoing, cx);
         if sent {
             self.unanswered.push_back((self.last_sequence_number, outgoing));
-        } else if self.hold_until.is_some() {
+        } else if self.may_wait(&outgoing) {
             cx.totals.held += 1;
             self.held.push_back(outgoing);
         } else {
@@ -235,10 +240,10 @@ impl Aggregate {
         }
         while self.unanswered.len() > cx.options.max_held_shares {
             // The upstream may have it; it is only not known any more whose it was.
-            self.unanswered.pop_front();
+            self.unanswered.remove(least_missed(self.unanswered.iter().map(|(_, share)| share)));
         }
         while self.held.len() > cx.options.max_held_shares {
-            self.held.pop_front().iter().for_each(|oldest| lose(oldest, cx));
+            self.held.remove(least_missed(self.held.iter())).iter().for_each(|share| lose(share, cx));
         }
         sent
     }
@@ -264,15 +269,24 @@ impl Aggregate {
         sent
     }
 
-    /// The upstream has given work: what waited for the same work goes up, and the rest is lost.
+    /// Whether an upstream may still come, or give a job, that a share is for: not once there is another tip. Blocks wait for as
+    /// long as that; for other shares there is a time.
+    fn may_wait(&self, share: &Outgoing) -> bool {
+        let is_past = self.jobs.present_tip().is_some_and(|tip| share.prev_hash != Some(tip));
+        !is_past && (share.block.is_some() || self.hold_until.is_some())
+    }
+
+    /// The upstream has given work: what waited for the same work goes up, and what is on another tip is lost. More jobs may follow
+    /// for the rest.
     fn resume(&mut self, cx: &mut Context<'_>) {
-        if self.hold_until.is_none() || !self.jobs.has_present() {
+        if self.jobs.present_tip().is_none() {
             return;
         }
-        self.hold_until = None;
         for share in core::mem::take(&mut self.held) {
             if self.submit(&share, cx) {
                 self.unanswered.push_back((self.last_sequence_number, share));
+            } else if self.may_wait(&share) {
+                self.held.push_back(share);
             } else {
                 lose(&share, cx);
             }
@@ -287,21 +301,42 @@ impl Aggregate {
         self.held.extend(unanswered);
     }
 
-    /// No upstream with the same work came in time.
+    /// No upstream with the same work came in time for shares that are no blocks.
     fn give_up_held(&mut self, cx: &mut Context<'_>) {
         self.hold_until = None;
-        core::mem::take(&mut self.held).iter().for_each(|share| lose(share, cx));
+        self.held.retain(|share| {
+            let is_kept = share.block.is_some();
+            if !is_kept {
+                lose(share, cx);
+            }
+            is_kept
+        });
     }
 }
 
 /// A share that was good for an upstream which is gone. The miner was told long ago that it is good.
 fn lose(share: &Outgoing, cx: &mut Context<'_>) {
     cx.totals.lost += 1;
+    if let Some(header) = &share.block {
+        cx.events.log_always(
+            Level::Error,
+            format_args!(
+                "a block is lost, no upstream took it: header {}, job {}, extranonce {}",
+                hex(&header.to_bytes()),
+                share.job_id.map_or("unknown".into(), |id| id.to_string()),
+                hex(&share.extranonce),
+            ),
+        );
+    }
     cx.events.push(Event::UpstreamRejected {
         channel: Some(share.channel),
         sequence_number: share.sequence_number,
         error_code: error_code::STALE_SHARE.into(),
     });
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| alloc::format!("{byte:02x}")).collect()
 }
 
 impl Side for Aggregate {

@@ -4,7 +4,7 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::bitcoin::Target;
+use crate::bitcoin::{Header, Target};
 use crate::mining::job::ExtendedJob;
 use crate::mining::proxy::events::Channel;
 use crate::mining::proxy::work::Work;
@@ -28,6 +28,17 @@ pub(super) struct Outgoing {
     pub(super) extranonce: Vec<u8>,
     /// Who found it.
     pub(super) worker: Vec<u8>,
+    /// The upstream's number for the job, as far as it is known.
+    pub(super) job_id: Option<u32>,
+    /// The tip that it is on, likewise.
+    pub(super) prev_hash: Option<U256>,
+    /// If it is a block: that is kept before all others, and not given up before another tip is known.
+    pub(super) block: Option<Header>,
+}
+
+/// The place of the share that is missed least: the oldest, but of blocks only if there is nothing else.
+pub(super) fn least_missed<'a>(mut shares: impl Iterator<Item = &'a Outgoing>) -> usize {
+    shares.position(|share| share.block.is_none()).unwrap_or(0)
 }
 
 /// A job of an upstream.
@@ -93,8 +104,9 @@ impl Jobs {
         if job.is_present { Some(job) } else { self.0.iter().rev().find(is_same) }
     }
 
-    /// Whether the present upstream has a job that is worked on.
-    pub(super) fn has_present(&self) -> bool {
-        self.0.iter().any(|job| job.is_present && job.active.is_some())
+    /// The tip on which the present upstream's miners work, if it has given work.
+    pub(super) fn present_tip(&self) -> Option<U256> {
+        let active = self.0.iter().rev().filter(|job| job.is_present).find_map(|job| job.active);
+        active.map(|active| active.prev_hash)
     }
 }
