@@ -4,8 +4,10 @@
 #include <chrono>
 #include <cmath>
 #include <system_error>
+#include <utility>
 
 #include "listen.hpp"
+#include "log.hpp"
 
 namespace host {
 namespace {
@@ -16,8 +18,29 @@ constexpr std::size_t most_at_once = 16;
 constexpr std::size_t longest_request = 4096;
 constexpr auto patience = std::chrono::seconds{5};
 
+// How many bytes at the beginning of `text` are one character of UTF-8; 0 if they are none.
+std::size_t character_length(std::string_view text) {
+    const auto byte = [&](std::size_t at) { return static_cast<unsigned char>(text[at]); };
+    if (byte(0) < 0x80) return 1;
+    const std::size_t length = byte(0) >= 0xc2 && byte(0) < 0xe0 ? 2 : byte(0) >= 0xe0 && byte(0) < 0xf0 ? 3
+                             : byte(0) >= 0xf0 && byte(0) < 0xf5 ? 4 : 0;
+    if (length == 0 || text.size() < length) return 0;
+    for (std::size_t at = 1; at < length; ++at) {
+        if ((byte(at) & 0xc0) != 0x80) return 0;
+    }
+    // Longer than need be, a surrogate, or beyond the last character.
+    const bool is_none = (byte(0) == 0xe0 && byte(1) < 0xa0) || (byte(0) == 0xed && byte(1) >= 0xa0) ||
+                         (byte(0) == 0xf0 && byte(1) < 0x90) || (byte(0) == 0xf4 && byte(1) >= 0x90);
+    return is_none ? 0 : length;
+}
+
+// Peers choose what stands in labels: what is no UTF-8 would have the reader refuse all figures, and becomes U+FFFD.
 void append_escaped(std::string& to, std::string_view text, bool quotes) {
-    for (const char c : text) {
+    while (!text.empty()) {
+        const std::size_t length = character_length(text);
+        const std::string_view character = length == 0 ? "\xef\xbf\xbd" : text.substr(0, length);
+        text.remove_prefix(length == 0 ? 1 : length);
+        const char c = character.front();
         if (c == '\\') {
             to += "\\\\";
         } else if (c == '\n') {
@@ -25,7 +48,7 @@ void append_escaped(std::string& to, std::string_view text, bool quotes) {
         } else if (c == '"' && quotes) {
             to += "\\\"";
         } else {
-            to += c;
+            to += character;
         }
     }
 }
@@ -44,6 +67,21 @@ std::string answer(std::string_view request, const std::function<std::string()>&
     const std::string_view path = line.substr(4, line.find_first_of(" ?", 4) - 4);
     if (path != "/metrics") return response("404 Not Found", "text/plain", "the figures are at /metrics\n");
     return response("200 OK", "text/plain; version=0.0.4; charset=utf-8", metrics());
+}
+
+// With many channels the text takes a while to make, in the thread that everything else waits for.
+std::function<std::string()> remembered(std::function<std::string()> text) {
+    using Clock = std::chrono::steady_clock;
+    constexpr auto good_for = std::chrono::seconds{1};
+    struct Last {
+        std::string text;
+        Clock::time_point made{};
+    };
+    // Requests have copies of the function, and all of them the same text.
+    return [text = std::move(text), last = std::make_shared<Last>()] {
+        if (const auto now = Clock::now(); last->text.empty() || now - last->made >= good_for) *last = {text(), now};
+        return last->text;
+    };
 }
 
 }  // namespace
@@ -127,15 +165,20 @@ struct MetricsServer::Request : std::enable_shared_from_this<Request> {
 };
 
 MetricsServer::MetricsServer(asio::io_context& context, std::function<std::string()> text)
-    : text_(std::move(text)), acceptor_(context), pause_(context) {}
+    : text_(remembered(std::move(text))), acceptor_(context), pause_(context) {}
 
 MetricsServer::~MetricsServer() = default;
 
 std::string MetricsServer::listen(const HostPort& at) {
     std::string error;
     port_ = listen_on(acceptor_, at, error);
-    if (error.empty()) accept();
-    return error;
+    if (!error.empty()) return error;
+    asio::error_code ignored;
+    if (!asio::ip::make_address(at.host, ignored).is_loopback()) {
+        log_warning("the figures, with the names of the miners, can be read by whoever reaches " + at.host);
+    }
+    accept();
+    return {};
 }
 
 void MetricsServer::accept() {

@@ -287,6 +287,14 @@ void figures_are_in_the_format_of_prometheus() {
                 "sv2_hashrate 1.5e+15\n");
 }
 
+void labels_that_are_no_utf_8_do_not_spoil_the_figures() {
+    host::MetricsText text;
+    text.family("sv2_x", "gauge", "X");
+    text.sample(std::uint64_t{1}, {{"user", "a\xff" "b\xc3\xa9\xe2\x82"}, {"kind", "\xed\xa0\x80\xf0\x9f\x98\x80"}});
+    CHECK(text.text().ends_with("\nsv2_x{user=\"a\xef\xbf\xbd" "b\xc3\xa9\xef\xbf\xbd\xef\xbf\xbd\","
+                                "kind=\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xf0\x9f\x98\x80\"} 1\n"));
+}
+
 struct Metrics {
     asio::io_context context{1};
     host::MetricsServer server{context, figures};
@@ -364,6 +372,7 @@ int main() {
         {"hundreds at once are all accepted", hundreds_at_once_are_all_accepted},
         {"a port that is taken is said to be", a_port_that_is_taken_is_said_to_be},
         {"figures are in the format of Prometheus", figures_are_in_the_format_of_prometheus},
+        {"labels that are no UTF-8 do not spoil the figures", labels_that_are_no_utf_8_do_not_spoil_the_figures},
         {"a request for the figures is answered", a_request_for_the_figures_is_answered},
         {"a request without end gets no answer", a_request_without_end_gets_no_answer},
         {"a crowd of silent clients is cut off", a_crowd_of_silent_clients_is_cut_off},
