@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <system_error>
 #include <utility>
 
@@ -35,6 +36,13 @@ std::optional<std::string> text_of(const toml::node& node) {
     if (const auto* real = node.as_floating_point()) return number_text(real->get());
     if (const auto* truth = node.as_boolean()) return truth->get() ? "true" : "false";
     return std::nullopt;
+}
+
+// A path as a shell would take it: in a file of settings, and behind a =, nobody else says what ~/ is.
+std::filesystem::path at_home(std::string_view text) {
+    const char* home = std::getenv("HOME");
+    if (!text.starts_with("~/") || !home || !*home) return text;
+    return std::filesystem::path{home} / text.substr(2);
 }
 
 // Breaks `text` into lines of up to `width`, each but the first begun with `indent` blanks.
@@ -99,7 +107,7 @@ void Options::text(std::string name, std::string placeholder, std::string help, 
 
 void Options::path(std::string name, std::string placeholder, std::string help, std::filesystem::path& to) {
     value(std::move(name), std::move(placeholder), with_default(std::move(help), to.string()), [&to](std::string_view text) {
-        to = text;
+        to = at_home(text);
         return std::string{};
     });
 }
