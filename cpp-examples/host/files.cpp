@@ -9,6 +9,9 @@
 #include <cstdlib>
 #include <fstream>
 #include <system_error>
+#include <utility>
+
+#include "log.hpp"
 
 namespace host {
 
@@ -66,6 +69,14 @@ std::uint64_t raise_open_files() {
     if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
     const rlim_t before = std::exchange(limit.rlim_cur, limit.rlim_max);
     return ::setrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : before;
+}
+
+void raise_open_files_for(std::size_t connections) {
+    constexpr std::size_t others = 64;  // logs, listening sockets, what an event loop needs
+    if (const std::uint64_t files = raise_open_files(); files < connections + others) {
+        log_warning("only " + std::to_string(files) + " files can be open at once, and " + std::to_string(connections) +
+                    " connections need more: ulimit -n, or allow fewer connections");
+    }
 }
 
 }  // namespace host

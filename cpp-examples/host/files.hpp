@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cerrno>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <span>
@@ -58,5 +59,8 @@ private:
 
 // Lets the process open as many files and sockets as the system allows it, and says how many that are.
 std::uint64_t raise_open_files();
+
+// The same, and a warning in the log if that is not enough for so many connections.
+void raise_open_files_for(std::size_t connections);
 
 }  // namespace host

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "host/files.hpp"
 #include "host/log.hpp"
 #include "sv2-miner/hasher.hpp"
 #include "sv2-miner/miner.hpp"
@@ -137,6 +138,7 @@ private:
 
 int run(const Settings& settings) {
     if (const std::string error = host::open_log(settings.log); !error.empty()) return complain(error);
+    host::raise_open_files_for(settings.connections);
     return Program{settings}.run();
 }
 

@@ -1,8 +1,6 @@
 // sv2-pool: a Stratum V2 mining pool, on template providers or on an embedded regtest chain.
-#include <sys/resource.h>
 #include <sys/stat.h>
 
-#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -10,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "host/files.hpp"
 #include "host/log.hpp"
 #include "pool.hpp"
 #include "settings.hpp"
@@ -41,24 +40,11 @@ sv2_mining_server_options engine_options(const Settings& settings) {
     return engine;
 }
 
-// Each miner is a file descriptor, and there are some others.
-void raise_descriptor_limit(std::size_t connections) {
-    constexpr rlim_t others = 64;
-    const rlim_t wanted = static_cast<rlim_t>(connections) + others;
-    rlimit limit{};
-    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return;
-    limit.rlim_cur = std::min(wanted, limit.rlim_max);
-    if (::setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted) {
-        host::log_warning("only " + std::to_string(limit.rlim_cur) + " files can be open at once, and " +
-                          std::to_string(connections) + " miners need more: ulimit -n, or --max-connections");
-    }
-}
-
 void mention(const Solutions& solutions) {
     for (const Solutions::Unconfirmed& block : solutions.unconfirmed()) {
         host::log_warning("block " + block.block_hash + " for height " + std::to_string(block.height) + " was found at " +
                           std::to_string(block.found_at) + " (unix time), and not seen accepted before the end of that "
-                          "run; its header and coinbase are in sv2_solutions");
+                          "run; its header and coinbase are in sv2_solutions, and its transactions with its template provider only");
     }
 }
 
@@ -75,7 +61,7 @@ int run(const Settings& settings) {
     host::log_info("sv2-pool " SV2_VERSION ", data directory " + settings.directory.string());
     std::unique_ptr<ShareLog> share_log;
     if (settings.share_log && !(share_log = ShareLog::open(settings.directory, error))) return complain(error);
-    raise_descriptor_limit(settings.limits.connections);
+    host::raise_open_files_for(settings.limits.connections);
 
     std::string notice;
     auto keys = host::Keys::open(settings.directory, error, notice);

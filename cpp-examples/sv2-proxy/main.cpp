@@ -8,6 +8,7 @@
 #include <string>
 #include <system_error>
 
+#include "host/files.hpp"
 #include "host/log.hpp"
 #include "proxy.hpp"
 #include "settings.hpp"
@@ -26,6 +27,7 @@ int run(const Settings& settings) {
     if (failure) return complain("Cannot create " + settings.directory.string() + ": " + failure.message() + ".");
     if (const std::string error = host::open_log(settings.log); !error.empty()) return complain(error);
     host::log_info("sv2-proxy " SV2_VERSION ", data directory " + settings.directory.string());
+    host::raise_open_files_for(settings.max_connections);
 
     std::string error, notice;
     const auto keys = host::Keys::open(settings.directory, error, notice);
