@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <utility>
 
+#include "host/bytes.hpp"
 #include "host/log.hpp"
 
 namespace {
@@ -30,6 +31,12 @@ std::string rpc_hex(const sv2_u256& hash) {
         text += digits.data();
     }
     return text;
+}
+
+std::string header_hex(const sv2_block_header& header) {
+    std::array<std::uint8_t, SV2_BLOCK_HEADER_LEN> bytes{};
+    host::must(sv2_block_header_to_bytes(&header, bytes.data()));
+    return host::hex(bytes);
 }
 
 }  // namespace
@@ -100,7 +107,8 @@ std::string Proxy::start() {
 }
 
 bool Proxy::run() {
-    wait_for_signals();
+    shut_down_on_signal();
+    renew_on_hangup();
     if (!settings_.plaintext) renewal_.start();
     miners_.start();
     (void)engine_.tick(sv2::now());
@@ -109,15 +117,22 @@ bool Proxy::run() {
     return !failed_;
 }
 
-void Proxy::wait_for_signals() {
-    signals_.async_wait([this](asio::error_code error, int) {
-        if (!error) shut_down();
-    });
+void Proxy::renew_on_hangup() {
     hangup_.async_wait([this](asio::error_code error, int) {
         if (error) return;
         host::reopen_log();
         if (!settings_.plaintext) renewal_.renew();
-        wait_for_signals();
+        renew_on_hangup();
+    });
+}
+
+// A second signal does not wait.
+void Proxy::shut_down_on_signal() {
+    signals_.async_wait([this](asio::error_code error, int) {
+        if (error) return;
+        if (std::exchange(is_ending_, true)) return context_.stop();
+        shut_down();
+        shut_down_on_signal();
     });
 }
 
@@ -128,7 +143,9 @@ void Proxy::shut_down() {
     (void)engine_.reconnect_miners("", 0, sv2::now());
     loop_.drain();
     ending_.expires_after(miners_.clients() > 0 ? patience_at_end : std::chrono::seconds{0});
-    ending_.async_wait([this](asio::error_code) { context_.stop(); });
+    ending_.async_wait([this](asio::error_code error) {
+        if (!error) context_.stop();
+    });
 }
 
 std::string Proxy::upstream_text(std::size_t index) const {
@@ -140,8 +157,9 @@ void Proxy::handle(const sv2::MiningProxy::Event& event) {
     std::visit(
         overloaded{
             [&](const Engine::BlockFound& e) {
+                // Not by log_of_peers, which leaves lines out: should nobody take the block, this is what is left of it.
                 host::log_info("block found by " + name_of(e.channel) + ": " + rpc_hex(e.hash) +
-                               (e.sent ? "" : "; it waits for an upstream"));
+                               (e.sent ? "" : "; it waits for an upstream") + "; header " + header_hex(e.header));
             },
             [&](const Engine::ConnectUpstream& e) { upstream_.connect({std::string{e.host}, e.port}); },
             [&](const Engine::UpstreamWritable&) { upstream_.write(); },

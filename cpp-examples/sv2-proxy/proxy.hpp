@@ -48,7 +48,8 @@ private:
     void handle(const sv2::MiningProxy::Event& event);
     std::string upstream_text(std::size_t index) const;
     std::string metrics_text();
-    void wait_for_signals();
+    void renew_on_hangup();
+    void shut_down_on_signal();
     void shut_down();
 
     asio::io_context& context_;
@@ -64,6 +65,7 @@ private:
     asio::signal_set signals_, hangup_;
     asio::steady_timer ending_;
     std::size_t channels_ = 0;
+    bool is_ending_ = false;
     bool failed_ = false;
 };
 
