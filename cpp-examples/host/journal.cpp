@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <condition_variable>
@@ -53,7 +54,9 @@ File open_file(const JournalOptions& options, std::string& error) {
 
 struct Journal::State {
     const JournalOptions options;
-    File file;  // of the writer
+    // Of the writer.
+    File file;
+    bool reopening_fails = false;
 
     std::mutex mutex;
     std::condition_variable changed;
@@ -66,7 +69,8 @@ struct Journal::State {
 
     void work();
     bool write(const std::string& lines);
-    void reopen();
+    bool reopen();
+    void say_what_is_lost(const std::string& lines);
 };
 
 // Writes what comes until the end is announced and everything is written.
@@ -81,7 +85,9 @@ void Journal::State::work() {
         const bool reopens = std::exchange(reopening, false);
         const bool last = ending;
         lock.unlock();
+        // Lines from before the reopening go into the old file, which stays open until there is a new one.
         const bool written = lines.empty() || write(lines);
+        const bool reopened = !reopens || (written && reopen());
         if (!written && !std::exchange(failing, true)) {
             log_error(because(options.path, "write") + " The " + options.what + " is kept in memory, and tried again.");
         }
@@ -93,14 +99,11 @@ void Journal::State::work() {
             log_error(std::to_string(now - told) + " lines of the " + options.what + " are lost: the disk did not take them in time");
             told = now;
         }
-        if (written && reopens) reopen();
         lock.lock();
-        if (!written) {
-            waiting.insert(0, lines);
-            reopening = reopening || reopens;
-        }
-        if (last) return;
-        if (!written) changed.wait_for(lock, pause_after_failure, [this] { return ending; });
+        if (!written) waiting.insert(0, lines);
+        reopening = reopening || !reopened;
+        if (last) return say_what_is_lost(waiting);
+        if (!written || !reopened) changed.wait_for(lock, pause_after_failure, [this] { return ending; });
     }
 }
 
@@ -116,12 +119,31 @@ bool Journal::State::write(const std::string& lines) {
     return false;
 }
 
-void Journal::State::reopen() {
+// Whether a new file has taken the old one's place; until then lines go into the old one.
+bool Journal::State::reopen() {
+    struct stat now{}, ours{};
+    // Not moved away: the lock on it would stand in the way of opening it again.
+    const bool is_the_same = ::stat(options.path.c_str(), &now) == 0 && ::fstat(file.get(), &ours) == 0 &&
+                             now.st_dev == ours.st_dev && now.st_ino == ours.st_ino;
+    if (is_the_same) return true;
     std::string error;
-    // The lock on the old file stands in the way only if it has not been moved.
-    file = File{};
-    file = open_file(options, error);
-    if (!file) log_error(error + " The " + options.what + " is kept in memory until it can be written.");
+    File opened = open_file(options, error);
+    if (!opened) {
+        if (!std::exchange(reopening_fails, true)) {
+            log_error(error + " The " + options.what + " goes into the old file until there is a new one.");
+        }
+        return false;
+    }
+    if (std::exchange(reopening_fails, false)) log_warning("the " + options.what + " has a new file");
+    file = std::move(opened);
+    return true;
+}
+
+void Journal::State::say_what_is_lost(const std::string& lines) {
+    const auto lines_waiting = static_cast<std::uint64_t>(std::ranges::count(lines, '\n'));
+    if (lines_waiting == 0) return;
+    lost += lines_waiting;
+    log_error(std::to_string(lines_waiting) + " lines of the " + options.what + " are lost: the disk did not take them before the end");
 }
 
 std::unique_ptr<Journal> Journal::open(JournalOptions options, std::string& error) {

@@ -37,7 +37,8 @@ public:
     // Adds a line, which has no line break.
     void add(std::string_view line);
 
-    // Begins the file anew, where it has been moved away. What was added before goes into the old one.
+    // Begins the file anew, where it has been moved away. What was added before goes into the old one, and so does what comes
+    // until a new one can be made: that is tried again and again.
     void reopen();
 
     // How many lines were lost.

@@ -170,8 +170,9 @@ void WorkSource::handle(std::size_t at, const sv2::TemplateClient::Event& event)
 void WorkSource::tip_came(std::size_t at, const sv2_set_new_prev_hash_template& tip) {
     providers_[at]->learn_height(tip.template_id);
     if (followed_ != at) {
-        // One that is preferred is followed from here on: all jobs change now anyhow.
-        if (followed_ && at < *followed_) follow(at);
+        // One that is preferred is followed from here on: all jobs change now anyhow. Not while it is behind, as it is when it
+        // catches up after a time away: that would be mining on a block that is not the last one.
+        if (followed_ && at < *followed_ && providers_[at]->height >= providers_[*followed_]->height) follow(at);
         return;
     }
     const auto& names = providers_[at]->ours;
@@ -215,12 +216,15 @@ void WorkSource::follow(std::size_t at) {
     events_.new_tip(*tip);
 }
 
-// When the one that is followed has no work any more, or never was one: the first that has.
+// When the one that is followed has no work any more, or never was one: who has the latest block, and of these the first.
 void WorkSource::follow_another() {
     if (followed_ && is_serving(*followed_)) return;
+    std::optional<std::size_t> best;
     for (std::size_t at = 0; at < providers_.size(); ++at) {
-        if (is_serving(at) && followed_ != at) return follow(at);
+        if (!is_serving(at) || followed_ == at) continue;
+        if (!best || providers_[at]->height > providers_[*best]->height) best = at;
     }
+    if (best) follow(*best);
 }
 
 // A provider that has been on an old block for some time, while another one has the next, is left.

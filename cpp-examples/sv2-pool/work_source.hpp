@@ -2,7 +2,7 @@
 //
 // All of them are connected all the time. When the one that is followed is gone, or falls behind, the next one's newest template is
 // there at once; and what was found on a template of the former goes to the former, as soon as it is back. A provider that is
-// preferred is followed again when it names a new tip.
+// preferred is followed again when it names a new tip that is no older than what is mined on.
 #pragma once
 
 #include <chrono>

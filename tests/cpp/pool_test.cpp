@@ -23,7 +23,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-std::string program;
+std::string program, provider_program;
 constexpr auto patience = 20s;
 
 std::string contents_of(const std::filesystem::path& path) {
@@ -52,9 +52,12 @@ public:
 
 private:
     static std::vector<std::string> with(const std::filesystem::path& directory, const std::vector<std::string>& options) {
-        std::vector<std::string> all{"--template-provider=embedded", "--listen=127.0.0.1:0",         "--plaintext",
+        std::vector<std::string> all{"--listen=127.0.0.1:0",         "--plaintext",
                                      "--payout=script:51",           "--embedded-mempool=3",         "--embedded-interval=0",
                                      "--data-dir=" + directory.string()};
+        const bool on_a_provider =
+            std::ranges::any_of(options, [](const std::string& of) { return of.starts_with("--template-provider="); });
+        if (!on_a_provider) all.emplace_back("--template-provider=embedded");
         all.insert(all.end(), options.begin(), options.end());
         return all;
     }
@@ -89,6 +92,19 @@ public:
     }
     bool open() {
         return until([&] { return has_work_ || !refusal_.empty(); }) && refusal_.empty();
+    }
+
+    // Takes what the pool has said, until it says no more for a while.
+    void catch_up() {
+        try {
+            for (;;) {
+                const std::size_t n = socket_.read(connection_.room(4096), 500ms);
+                CHECK(n > 0 && connection_.received(n, sv2::now()).ok());
+                for (sv2::Message message; connection_.next(message).ok();) take(message);
+            }
+        } catch (const std::system_error& error) {
+            CHECK(error.code() == std::errc::timed_out);
+        }
     }
 
     // Hands in the next hash that meets nBits: a block.
@@ -256,6 +272,46 @@ void a_user_is_paid_by_the_coinbase_or_refused() {
     CHECK(solutions.find("0151", user) != solutions.npos);
 }
 
+std::uint16_t port_at(const std::string& address) {
+    return static_cast<std::uint16_t>(std::stoi(address.substr(address.rfind(':') + 1)));
+}
+
+const std::vector<std::string> provider_options{"-plaintext", "-mempool=3", "-txinterval=0"};
+
+void a_preferred_provider_that_is_behind_is_not_followed() {
+    const Directory first, second, third;
+    auto preferred = std::make_unique<ProviderProcess>(provider_program, first.path(), provider_options);
+    ProviderProcess other{provider_program, second.path(), provider_options};
+    const auto port = port_at(preferred->address()), other_port = port_at(other.address());
+    const std::string at = "127.0.0.1:" + std::to_string(port), other_at = "127.0.0.1:" + std::to_string(other_port);
+    PoolProcess pool{third.path(),
+                     {"--template-provider=" + at, "--template-provider=" + other_at, "--template-provider-plaintext",
+                      "--network=regtest"}};
+    const auto connections = [&] { return count(pool.said(), "connected to the template provider at " + at); };
+    const auto wait_until = [](auto is_so) {
+        for (int tries = 0; tries < 400 && !is_so(); ++tries) std::this_thread::sleep_for(50ms);
+        CHECK(is_so());
+    };
+    Miner miner{pool.port()};
+    CHECK(miner.open());
+    wait_until([&] { return connections() == 1; });
+    // The other one's chain goes on, while the preferred one is away.
+    CHECK_EQUAL(preferred->end(SIGKILL), -SIGKILL);
+    wait_until([&] { return count(pool.said(), "work comes from the template provider at " + other_at) == 1; });
+    miner.catch_up();
+    miner.find_block();
+    CHECK(miner.until([&] { return miner.acknowledged() == 1 && miner.has_work(); }));
+    CHECK_EQUAL(pool.word_after("block " + miner.last_block() + " accepted at height "), "111");
+    auto options = provider_options;
+    options.push_back("-sv2port=" + std::to_string(port));
+    preferred = std::make_unique<ProviderProcess>(provider_program, first.path(), options);
+    wait_until([&] { return connections() == 2; });
+    miner.catch_up();
+    miner.find_block();
+    CHECK(miner.until([&] { return miner.acknowledged() == 2 && miner.has_work(); }));
+    CHECK_EQUAL(pool.word_after("block " + miner.last_block() + " accepted at height "), "112");
+}
+
 void whoever_connects_too_often_is_refused_and_others_are_served() {
     const Directory directory;
     PoolProcess pool{directory.path(), {"--count-loopback", "--max-connections-per-minute=20"}};
@@ -350,6 +406,37 @@ void a_file_says_what_the_command_line_can_say() {
     CHECK(settings.plaintext && settings.limits.exempt.size() == 1 && settings.limits.connections_per_minute == 5000);
 }
 
+void a_journal_that_cannot_begin_anew_goes_on_in_the_old_file() {
+    const Directory directory;
+    const auto place = directory.path() / "place", away = directory.path() / "away";
+    std::filesystem::create_directory(place);
+    std::string error;
+    auto journal = host::Journal::open({.path = place / "lines", .what = "test", .batch = 10ms}, error);
+    CHECK(journal != nullptr);
+    const auto has = [](const std::filesystem::path& path, std::string_view text) {
+        for (int tries = 0; tries < 500 && contents_of(path) != text; ++tries) std::this_thread::sleep_for(10ms);
+        return contents_of(path) == text;
+    };
+    journal->add("first");
+    CHECK(has(place / "lines", "first
+"));
+    // No file can be made where a file stands for the directory.
+    std::filesystem::rename(place, away);
+    std::ofstream{place} << "in the way";
+    journal->reopen();
+    journal->add("second");
+    CHECK(has(away / "lines", "first
+second
+"));
+    std::filesystem::remove(place);
+    std::filesystem::create_directory(place);
+    for (int tries = 0; tries < 500 && !std::filesystem::exists(place / "lines"); ++tries) std::this_thread::sleep_for(10ms);
+    journal->add("third");
+    CHECK(has(place / "lines", "third
+"));
+    CHECK_EQUAL(journal->lost(), 0u);
+}
+
 void a_journal_goes_on_behind_half_a_line_and_is_written_by_one_only() {
     const Directory directory;
     const auto path = directory.path() / "lines";
@@ -374,14 +461,16 @@ void a_journal_goes_on_behind_half_a_line_and_is_written_by_one_only() {
 }  // namespace
 
 int main(int argc, char** argv) {
-    CHECK(argc == 2);
+    CHECK(argc == 3);
     program = argv[1];
+    provider_program = argv[2];
     std::signal(SIGPIPE, SIG_IGN);
     return run({
         {"what is wrong with an option is said", what_is_wrong_with_an_option_is_said},
         {"a file says what the command line can say", a_file_says_what_the_command_line_can_say},
         {"a journal goes on behind half a line, and is written by one only",
          a_journal_goes_on_behind_half_a_line_and_is_written_by_one_only},
+        {"a journal that cannot begin anew goes on in the old file", a_journal_that_cannot_begin_anew_goes_on_in_the_old_file},
         {"a block goes to the template provider and into the logs", a_block_goes_to_the_template_provider_and_into_the_logs},
         {"a kill loses no block, and no share that is older than a second",
          a_kill_loses_no_block_and_no_share_that_is_older_than_a_second},
@@ -391,6 +480,7 @@ int main(int argc, char** argv) {
         {"a user is paid by the coinbase or refused", a_user_is_paid_by_the_coinbase_or_refused},
         {"whoever connects too often is refused, and others are served",
          whoever_connects_too_often_is_refused_and_others_are_served},
+        {"a preferred provider that is behind is not followed", a_preferred_provider_that_is_behind_is_not_followed},
         {"garbage is hung up on, and the pool goes on", garbage_is_hung_up_on_and_the_pool_goes_on},
     });
 }
