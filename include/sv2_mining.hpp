@@ -295,7 +295,8 @@ public:
     /// Whether the last `next_event` gave nothing because the server has become unusable.
     [[nodiscard]] bool failed() const noexcept { return last_.is_error(); }
 
-    /// The next block that was found, also after the server has become unusable. It lives until the next call.
+    /// The next block that was found, also after the server has become unusable. It lives until the next call of this
+    /// function.
     [[nodiscard]] std::optional<sv2_found_block> next_block() & noexcept SV2_LIFETIMEBOUND {
         sv2_found_block block;
         const Status status = sv2_mining_server_next_block(get(), &block);

@@ -72,7 +72,7 @@ std::string answer(std::string_view request, const std::function<std::string()>&
 // With many channels the text takes a while to make, in the thread that everything else waits for.
 std::function<std::string()> remembered(std::function<std::string()> text) {
     using Clock = std::chrono::steady_clock;
-    constexpr auto good_for = std::chrono::seconds{1};
+    static constexpr auto good_for = std::chrono::seconds{1};
     struct Last {
         std::string text;
         Clock::time_point made{};
