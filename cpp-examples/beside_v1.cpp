@@ -312,6 +312,7 @@ private:
     void activate(Job job, bool clean_jobs) {
         jobs_.v1(v1_notify(job, tip_, clean_jobs));
         active_ = std::move(job);
+        job_target_ = target_;  // a SetTarget is for the jobs after it
         next_extranonce();
     }
 
@@ -341,7 +342,7 @@ private:
             const std::uint32_t nonce = header_.nonce++;
             for (std::size_t byte = 0; byte < 4; ++byte) bytes_[nonce_at + byte] = static_cast<std::uint8_t>(nonce >> (8 * byte));
             const host::Hash hash = host::sha256d(bytes_);
-            if (sv2_target_is_met(&target_, &hash)) submit(nonce);
+            if (sv2_target_is_met(&job_target_, &hash)) submit(nonce);
             if (header_.nonce == 0) return next_extranonce();
         }
     }
@@ -366,7 +367,7 @@ private:
     std::uint64_t accepted_ = 0, rejected_ = 0;
 
     std::uint32_t channel_id_ = 0, sequence_number_ = 0;
-    sv2_u256 target_{};
+    sv2_u256 target_{}, job_target_{};
     host::Bytes prefix_, extranonce_;
     std::map<std::uint32_t, Job> future_;
     Job active_;

@@ -14,7 +14,7 @@ sv2_u256_list list(const std::vector<Hash>& hashes) { return {hashes.data(), has
 
 std::string check_header(const sv2_block_header& header, const Hash& hash, const Tip& tip) {
     if (!same(header.prev_hash, tip.hash)) return "prev-blk-not-found";
-    if (header.nbits != regtest::nbits) return "bad-diffbits";
+    if (header.nbits != tip.nbits) return "bad-diffbits";
     Hash target;
     must(sv2_target_from_nbits(header.nbits, &target));
     if (!sv2_target_is_met(&target, &hash)) return "high-hash";

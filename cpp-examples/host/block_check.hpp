@@ -54,6 +54,7 @@ struct Tip {
     Hash hash{};
     std::uint32_t height = 0;
     std::uint32_t median_time_past = 0;        // of the last eleven blocks
+    std::uint32_t nbits = regtest::nbits;      // that the next block must have
     std::optional<std::uint64_t> latest_time;  // that the next block may have, if there is a limit
     // The value of an unspent output in satoshis, if the next block may spend it.
     std::function<std::optional<std::uint64_t>(const Outpoint&)> value_of;

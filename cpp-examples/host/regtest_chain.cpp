@@ -112,16 +112,16 @@ std::uint64_t RegtestChain::system_clock() {
     return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(now).count());
 }
 
-RegtestChain::RegtestChain(Clock clock)
-    : clock_(std::move(clock)),
+RegtestChain::RegtestChain(Clock clock, std::uint32_t nbits)
+    : clock_(std::move(clock)), nbits_(nbits),
       headers_{{regtest::genesis_hash(), regtest::genesis_time}},
       heights_{{regtest::genesis_hash(), 0}} {}
 
 // Opening
 
 std::unique_ptr<RegtestChain> RegtestChain::open(const std::filesystem::path& datadir, std::string& error,
-                                                 Clock clock) {
-    std::unique_ptr<RegtestChain> chain(new RegtestChain(std::move(clock)));
+                                                 Clock clock, std::uint32_t nbits) {
+    std::unique_ptr<RegtestChain> chain(new RegtestChain(std::move(clock), nbits));
     error = chain->load(datadir);
     if (!error.empty()) chain.reset();
     return chain;
@@ -202,7 +202,7 @@ std::shared_ptr<const Template> RegtestChain::make_template(std::uint64_t reserv
     made->height = height() + 1;
     made->prev_hash = tip();
     made->version = block_version;
-    made->nbits = regtest::nbits;
+    made->nbits = next_nbits();
     made->min_time = median_time_past() + 1;
     made->time = static_cast<std::uint32_t>(std::max<std::uint64_t>(clock_(), made->min_time));
     must(sv2_target_from_nbits(made->nbits, &made->target));
@@ -312,6 +312,7 @@ Tip RegtestChain::tip_to_extend() const {
         .hash = tip(),
         .height = height(),
         .median_time_past = median_time_past(),
+        .nbits = next_nbits(),
         .latest_time = clock_() + max_future_seconds,
         .value_of = value_of,
     };

@@ -71,9 +71,11 @@ public:
     static constexpr std::uint32_t premined = 110;
 
     // Opens the chain in `datadir`, which is created if need be: replays its blocks, or mines the first ones. NULL,
-    // with a sentence in `error`, if the directory cannot be used or blocks.hex is not a chain.
+    // with a sentence in `error`, if the directory cannot be used or blocks.hex is not a chain. With another `nbits` all
+    // blocks but these first ones must be as hard as that says: no regtest to others, but a chain on which a share need not
+    // be a block.
     static std::unique_ptr<RegtestChain> open(const std::filesystem::path& datadir, std::string& error,
-                                              Clock clock = system_clock);
+                                              Clock clock = system_clock, std::uint32_t nbits = regtest::nbits);
 
     std::uint32_t height() const { return static_cast<std::uint32_t>(headers_.size()) - 1; }
     const Hash& tip() const { return headers_.back().hash; }
@@ -111,7 +113,7 @@ private:
         std::uint32_t spendable_from;  // the height of the first block that may spend it
     };
 
-    explicit RegtestChain(Clock clock);
+    RegtestChain(Clock clock, std::uint32_t nbits);
 
     std::string load(const std::filesystem::path& datadir);
     std::string replay(const std::vector<Bytes>& blocks);
@@ -122,8 +124,10 @@ private:
     void connect(const BlockView& block);
     void collect_spendable();
     std::uint32_t median_time_past() const;
+    std::uint32_t next_nbits() const { return height() < premined ? regtest::nbits : nbits_; }
 
     Clock clock_;
+    const std::uint32_t nbits_;
     std::unique_ptr<BlockFile> file_;
     std::string notice_;
     std::vector<Header> headers_;                      // by height, from the genesis block

@@ -19,8 +19,8 @@ The embedded regtest chain mines its own first blocks and fills its mempool with
 stands in blocks.hex.
   -mempool=<n>              Transactions in the embedded mempool after every block (default: 200)
   -txinterval=<ms>          Time between new transactions, 0 for none (default: 500)
-  -blockwork=<n>            Ask for blocks that take about 2^<n> hashes, so that not every share is one; the chain itself
-                            would take what 2 hashes find, which is the default, 0
+  -blockwork=<n>            A block takes about 2^<n> hashes, so that not every share is one; the nBits are not those of
+                            regtest then. For a data directory of its own (default: 0, as regtest: 2 hashes)
 
 The network:
   -chain=<chain>            main, test, testnet4, signet or regtest (default: main)

@@ -48,7 +48,7 @@ struct Options {
     std::chrono::seconds template_interval{5};
     std::size_t mempool = 200;  // of the embedded chain: transactions that wait for a block
     std::chrono::milliseconds transaction_interval{500};  // between new ones; 0 for none
-    unsigned block_work = 0;  // on the embedded chain a block takes about 2^n hashes; 0 for as few as its nBits allow
+    unsigned block_work = 0;  // on the embedded chain a block takes about 2^n hashes; 0 for 2, as on regtest
     bool plaintext = false;
     std::chrono::seconds certificate_validity{std::chrono::days{30}};
     Limits limits;

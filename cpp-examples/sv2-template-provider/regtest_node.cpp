@@ -29,18 +29,10 @@ sv2_template for_engine(const host::Template& of, std::uint64_t handle) {
     return t;
 }
 
-// What one hash in 2^n is not above: n zero bits, and ones.
-sv2_u256 target_of_work(unsigned n) {
-    sv2_u256 target{};
-    for (unsigned bit = 0; bit < 256 - n; ++bit) target.bytes[bit / 8] |= static_cast<std::uint8_t>(1U << bit % 8);
-    return target;
-}
-
 }  // namespace
 
-RegtestNode::RegtestNode(asio::io_context& context, std::unique_ptr<host::RegtestChain> chain, Mempool mempool,
-                         unsigned block_work)
-    : chain_(std::move(chain)), mempool_(mempool), block_work_(block_work), transactions_(context) {}
+RegtestNode::RegtestNode(asio::io_context& context, std::unique_ptr<host::RegtestChain> chain, Mempool mempool)
+    : chain_(std::move(chain)), mempool_(mempool), transactions_(context) {}
 
 void RegtestNode::start(sv2::TemplateProvider& engine, NodeEvents events) {
     engine_ = &engine;
@@ -63,12 +55,7 @@ void RegtestNode::free_template(std::uint64_t node_handle) { templates_.erase(no
 void RegtestNode::offer_template(const sv2_constraint_key& key) {
     const auto made = chain_->make_template(key.reserved_weight, key.sigops);
     const std::uint64_t handle = next_handle_++;
-    sv2_template offered = for_engine(*made, handle);
-    if (block_work_ > 1) {
-        offered.has_target = 1;
-        offered.target = target_of_work(block_work_);
-    }
-    const auto template_id = engine_->template_ready(key, offered, sv2::now());
+    const auto template_id = engine_->template_ready(key, for_engine(*made, handle), sv2::now());
     if (!template_id) {
         host::log_warning(std::string{"a template was not taken: "} + engine_->error());
         return;

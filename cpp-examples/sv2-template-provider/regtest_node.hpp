@@ -20,8 +20,7 @@ public:
         std::chrono::milliseconds interval;
     };
 
-    // `block_work` n asks clients for hashes of which about 2^n are tried; 0 for what the chain itself asks for.
-    RegtestNode(asio::io_context& context, std::unique_ptr<host::RegtestChain> chain, Mempool mempool, unsigned block_work = 0);
+    RegtestNode(asio::io_context& context, std::unique_ptr<host::RegtestChain> chain, Mempool mempool);
 
     void start(sv2::TemplateProvider& engine, NodeEvents events) override;
     void want_template(const sv2_constraint_key& key) override;
@@ -42,7 +41,6 @@ private:
 
     std::unique_ptr<host::RegtestChain> chain_;
     const Mempool mempool_;
-    const unsigned block_work_;
     asio::steady_timer transactions_;
     sv2::TemplateProvider* engine_ = nullptr;
     NodeEvents events_;

@@ -450,6 +450,29 @@ void a_block_that_does_not_fit_on_the_disk_is_not_in_the_chain() {
     CHECK(Miner{}.submit(*chain, *on_tip).verdict == Verdict::accepted);
 }
 
+void a_chain_can_be_harder_than_regtest() {
+    constexpr std::uint32_t nbits = 0x2000ffff;  // one hash in 256
+    const Directory directory;
+    const auto open_with = [&](std::uint32_t with, std::string& error) {
+        return RegtestChain::open(directory.path(), error, [] { return now; }, with);
+    };
+    std::string error;
+    {
+        const auto chain = open_with(nbits, error);
+        CHECK_EQUAL(error, "");
+        CHECK_EQUAL(chain->height(), RegtestChain::premined);
+        CHECK_EQUAL(chain->make_template(4000, 400)->nbits, nbits);
+        const SubmitResult mined = chain->mine_one();
+        CHECK(mined.verdict == Verdict::accepted);
+        CHECK_EQUAL(mined.hash.bytes[31], 0);
+        auto as_on_regtest = *chain->make_template(4000, 400);
+        as_on_regtest.nbits = host::regtest::nbits;
+        CHECK_EQUAL(Miner{}.submit(*chain, as_on_regtest).reason, "bad-diffbits");
+    }
+    CHECK_EQUAL(open_with(nbits, error)->height(), 111u);
+    CHECK(contains(error_of_opening(directory.path()), "bad-diffbits"));
+}
+
 // For a node to judge: blocks of others and of the chain's own in turn.
 int make_chain(const fs::path& datadir) {
     std::string error;
@@ -495,5 +518,6 @@ int main(int argc, char** argv) {
         CASE(two_programs_cannot_share_a_directory),
         CASE(a_directory_that_cannot_be_used_is_named),
         CASE(a_block_that_does_not_fit_on_the_disk_is_not_in_the_chain),
+        CASE(a_chain_can_be_harder_than_regtest),
     });
 }

@@ -98,11 +98,58 @@ public:
         : settings_(settings), tips_(context_, (directory_.path / "chain").string(), settings.transactions),
           pool_(settings.pool, directory_.path, pool_options()), address_(pool_.address()) {}
 
-    int run() {
-        if (settings_.slow_readers > 0) stop_reading();
-        const bool is_served = serve();
-        std::puts(is_served && !failed_ ? "passed" : "FAILED");
-        return is_served && !failed_ ? 0 : 1;
+    // Miners that do not read any more must cost no more than their bound, and go.
+    void stop_reading() {
+        Fleet fleet{context_, address_};
+        fleet.open(settings_.slow_readers, settings_.per_second, 4096);
+        run_until([&] { return fleet.ready() == settings_.slow_readers; }, milliseconds{60'000}, "connecting the slow readers");
+        const auto before = pool_.private_memory();
+        const auto begin = Clock::now();
+        fleet.stop_reading();
+        change_tips(milliseconds{50});
+        std::uint64_t most = before;
+        run_until(
+            [&] {
+                most = std::max(most, pool_.private_memory());
+                return fleet.lost() == settings_.slow_readers;
+            },
+            milliseconds{300'000}, "closing the slow readers");
+        tip_timer_.cancel();
+        say("slow readers", std::to_string(settings_.slow_readers) + ", of which all were closed after " +
+                                std::to_string(static_cast<int>(ms_between(begin, Clock::now()) / 1000)) + " s");
+        say("the pool's memory for each of them, at most",
+            std::to_string((most - before) / settings_.slow_readers / 1024) + " KiB");
+    }
+
+    // Many miners, and tips: whether all of them got everything.
+    bool serve() {
+        const auto memory_before = pool_.private_memory();
+        const double processor_before = pool_.processor_seconds();
+        Fleet fleet{context_, address_};
+        change_tips(milliseconds{settings_.tip_ms});
+        const auto begin = Clock::now();
+        fleet.open(settings_.connections, settings_.per_second);
+        const auto patience = milliseconds{30'000 + static_cast<int>(3000 * static_cast<double>(settings_.connections) / settings_.per_second)};
+        run_until([&] { return fleet.ready() + fleet.lost() == settings_.connections; }, patience, "connecting");
+        const double ramp_s = ms_between(begin, Clock::now()) / 1000;
+        const double ramp_processor = pool_.processor_seconds() - processor_before;
+        const auto memory_open = pool_.private_memory();
+        made_.clear();
+        fleet.watch();
+        const auto bytes_before = fleet.bytes_received();
+        run_until([&] { return made_.size() >= settings_.tips; },
+                  milliseconds{2 * settings_.tip_ms * settings_.tips + 10'000}, "changing the tip");
+        tip_timer_.cancel();
+        const auto is_complete = [&] {
+            return std::ranges::all_of(fleet.broadcasts(), [&](const auto& of) { return !is_watched(of.second) || of.second.received >= settings_.connections; });
+        };
+        const auto end = Clock::now() + milliseconds{20'000};
+        // What is on its way arrives, and what comes once too often as well.
+        run_until([&] { return is_complete() || Clock::now() > end; }, milliseconds{30'000}, "the last tip");
+        const auto later = Clock::now() + milliseconds{500};
+        run_until([&] { return Clock::now() > later; }, milliseconds{10'000}, "");
+        report(fleet, ramp_s, ramp_processor, memory_before, memory_open, fleet.bytes_received() - bytes_before);
+        return fleet.lost() == 0 && fleet.miners_with_gaps() == 0 && !failed_;
     }
 
 private:
@@ -138,59 +185,6 @@ private:
     }
 
     void say(const char* what, const std::string& figure) { std::printf("%-44s %s\n", what, figure.c_str()); }
-
-    // Miners that do not read any more must cost no more than their bound, and go.
-    void stop_reading() {
-        Fleet fleet{context_, address_};
-        fleet.open(settings_.slow_readers, settings_.per_second, 4096);
-        run_until([&] { return fleet.ready() == settings_.slow_readers; }, milliseconds{60'000}, "connecting the slow readers");
-        const auto before = pool_.private_memory();
-        const auto begin = Clock::now();
-        fleet.stop_reading();
-        change_tips(milliseconds{50});
-        std::uint64_t most = before;
-        run_until(
-            [&] {
-                most = std::max(most, pool_.private_memory());
-                return fleet.lost() == settings_.slow_readers;
-            },
-            milliseconds{300'000}, "closing the slow readers");
-        tip_timer_.cancel();
-        say("slow readers", std::to_string(settings_.slow_readers) + ", of which all were closed after " +
-                                std::to_string(static_cast<int>(ms_between(begin, Clock::now()) / 1000)) + " s");
-        say("the pool's memory for each of them, at most",
-            std::to_string((most - before) / settings_.slow_readers / 1024) + " KiB");
-    }
-
-    bool serve() {
-        const auto memory_before = pool_.private_memory();
-        const double processor_before = pool_.processor_seconds();
-        Fleet fleet{context_, address_};
-        change_tips(milliseconds{settings_.tip_ms});
-        const auto begin = Clock::now();
-        fleet.open(settings_.connections, settings_.per_second);
-        const auto patience = milliseconds{30'000 + static_cast<int>(3000 * static_cast<double>(settings_.connections) / settings_.per_second)};
-        run_until([&] { return fleet.ready() + fleet.lost() == settings_.connections; }, patience, "connecting");
-        const double ramp_s = ms_between(begin, Clock::now()) / 1000;
-        const double ramp_processor = pool_.processor_seconds() - processor_before;
-        const auto memory_open = pool_.private_memory();
-        made_.clear();
-        fleet.watch();
-        const auto bytes_before = fleet.bytes_received();
-        run_until([&] { return made_.size() >= settings_.tips; },
-                  milliseconds{2 * settings_.tip_ms * settings_.tips + 10'000}, "changing the tip");
-        tip_timer_.cancel();
-        const auto is_complete = [&] {
-            return std::ranges::all_of(fleet.broadcasts(), [&](const auto& of) { return !is_watched(of.second) || of.second.received >= settings_.connections; });
-        };
-        const auto end = Clock::now() + milliseconds{20'000};
-        // What is on its way arrives, and what comes once too often as well.
-        run_until([&] { return is_complete() || Clock::now() > end; }, milliseconds{30'000}, "the last tip");
-        const auto later = Clock::now() + milliseconds{500};
-        run_until([&] { return Clock::now() > later; }, milliseconds{10'000}, "");
-        report(fleet, ramp_s, ramp_processor, memory_before, memory_open, fleet.bytes_received() - bytes_before);
-        return fleet.lost() == 0 && fleet.miners_with_gaps() == 0;
-    }
 
     bool is_watched(const Broadcast& of) const { return !made_.empty() && of.first >= made_.front().announced; }
 
@@ -260,9 +254,12 @@ int main(int argc, char** argv) {
         if (files < settings.connections + settings.slow_readers + 100) {
             throw std::runtime_error("only " + std::to_string(files) + " files can be open: ulimit -n");
         }
-        const int status = Test{settings}.run();
+        // Each with a pool of its own, so that neither reckons with the other's memory.
+        if (settings.slow_readers > 0) Test{settings}.stop_reading();
+        const bool is_served = Test{settings}.serve();
         host::close_log();
-        return status;
+        std::puts(is_served ? "passed" : "FAILED");
+        return is_served ? 0 : 1;
     } catch (const std::exception& error) {
         host::close_log();
         std::fprintf(stderr, "load_test: %s\n", error.what());
