@@ -11,7 +11,7 @@ use sv2_core::message::{
 };
 use sv2_core::mining::channel::ChannelKind;
 use sv2_core::mining::hashrate::target_for;
-use sv2_core::mining::server::{ClosedBy, Event, ServerError};
+use sv2_core::mining::server::{ChannelOpened, ClosedBy, Event, ServerError};
 use sv2_core::wire::{Str, U256};
 
 /// OpenExtendedMiningChannel that nothing speaks against.
@@ -194,9 +194,12 @@ fn extranonces_are_not_given_away_twice_before_the_tip_changes() {
     let mut world = World::with(|options| options.index_len = 1);
     world.tip(1, HARD_NBITS);
     world.set_up(1, 0);
-    let ids: Vec<u32> = (0..256).map(|_| world.open_extended(1).channel_id).collect();
+    let all: Vec<ChannelOpened> = (0..256).map(|_| world.open_extended(1)).collect();
+    let job = first_job(&world.take(1), &all[7], 1, HARD_NBITS);
+    world.submit(1, &job.share(1, &[0; 16], 0));
+    world.expect_accepted();
+    world.send(1, &CloseChannel { channel_id: all[7].channel_id, reason_code: Str::from("bye") });
     world.take(1);
-    world.send(1, &CloseChannel { channel_id: ids[7], reason_code: Str::from("bye") });
     world.send(1, &extended());
     let exhausted = world.server.accept_channel(1, 9, WORK, None, world.now);
     assert!(matches!(exhausted, Err(ServerError::Extranonce(_))), "{exhausted:?}");
@@ -206,6 +209,19 @@ fn extranonces_are_not_given_away_twice_before_the_tip_changes() {
     world.take(1);
     world.take_events();
     assert_eq!(world.open_extended(1).extranonce_prefix[..], [0, 7]);
+}
+
+#[test]
+fn opening_and_closing_without_a_share_uses_up_no_extranonces() {
+    let mut world = World::with(|options| options.index_len = 1);
+    world.tip(1, HARD_NBITS);
+    world.set_up(1, 0);
+    for _ in 0..1_000 {
+        let channel_id = world.open_extended(1).channel_id;
+        world.send(1, &CloseChannel { channel_id, reason_code: Str::from("bye") });
+        world.take_events();
+    }
+    assert_eq!(world.server.channels(), 0);
 }
 
 #[test]

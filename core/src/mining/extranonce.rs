@@ -186,12 +186,25 @@ impl ExtranonceAllocator {
     /// An epoch is what the caller counts: usually the tips, since a new tip ends all jobs before it. Epochs do not go back: one
     /// that is lower than an earlier one is taken for that.
     pub fn release(&mut self, prefix: ExtranoncePrefix, epoch: u64) -> Result<(), ExtranonceError> {
+        self.take_back(prefix)?;
+        let epoch = self.quarantine.back().map_or(epoch, |(latest, _)| epoch.max(*latest));
+        self.quarantine.push_back((epoch, prefix.index));
+        Ok(())
+    }
+
+    /// Takes back the prefix of a channel of which no share was accepted on a job that is alive: nobody could be paid twice, and it
+    /// is free at once. So clients that open and close channels do not use up the indices.
+    pub fn release_unused(&mut self, prefix: ExtranoncePrefix) -> Result<(), ExtranonceError> {
+        self.take_back(prefix)?;
+        self.free.push_back(prefix.index);
+        Ok(())
+    }
+
+    fn take_back(&mut self, prefix: ExtranoncePrefix) -> Result<(), ExtranonceError> {
         let (word, bit) = place(prefix.index);
         let word = self.in_use.get_mut(word).filter(|word| **word & bit != 0).ok_or(ExtranonceError::NotInUse)?;
         *word &= !bit;
         self.used -= 1;
-        let epoch = self.quarantine.back().map_or(epoch, |(latest, _)| epoch.max(*latest));
-        self.quarantine.push_back((epoch, prefix.index));
         Ok(())
     }
 

@@ -68,6 +68,8 @@ pub struct ServerChannel {
     /// Blocks of jobs whose shares are too many to remember another one.
     blocks: Vec<Hash>,
     accounting: Accounting,
+    /// Whether a share was accepted since the tip came.
+    is_paid_on_tip: bool,
 }
 
 /// A share as it is submitted (spec 5.3.11, 5.3.12).
@@ -146,6 +148,7 @@ impl ServerChannel {
             custom_jobs: Vec::new(),
             blocks: Vec::new(),
             accounting: Accounting::new(options.accounting),
+            is_paid_on_tip: false,
         }
     }
 
@@ -235,6 +238,12 @@ impl ServerChannel {
     /// The jobs that wait for a tip, by their numbers.
     pub fn future_jobs(&self) -> impl Iterator<Item = (u32, &Arc<ExtendedJob>)> {
         self.jobs.future().iter().map(|future| (future.job_id, &future.job))
+    }
+
+    /// Whether a share was accepted since the tip came: then nobody else must get its extranonce_prefix before the next one.
+    #[must_use]
+    pub const fn is_paid_on_tip(&self) -> bool {
+        self.is_paid_on_tip
     }
 
     /// The account.
@@ -330,6 +339,7 @@ impl ServerChannel {
         self.former_tip = self.tip.replace(*tip);
         self.blocks.clear();
         self.custom_jobs.clear();
+        self.is_paid_on_tip = false;
     }
 
     /// A custom job on the present tip. One that has the search space of another is that other one: gives its number, which is
@@ -382,6 +392,7 @@ impl ServerChannel {
         let verdict = self.judge(submission, now);
         match &verdict {
             Ok(accepted) => {
+                self.is_paid_on_tip = true;
                 self.accounting.accept(submission.sequence_number, accepted.difficulty, &accepted.hash, now);
             }
             Err(error) => self.accounting.reject(*error),

@@ -218,7 +218,7 @@ impl Server {
         self.channel_deadlines.list((id, channel_id), &mut channel.listed_deadline, None);
         self.channels = self.channels.saturating_sub(1);
         match channel.prefix {
-            Some(prefix) => self.release(channel.work, prefix),
+            Some(prefix) => self.release(channel.work, prefix, channel.inner.is_paid_on_tip()),
             None => self.release_exclusive(channel.work),
         }
         self.events.push(Event::ChannelClosed(Box::new(ChannelClosed {

@@ -185,11 +185,11 @@ impl Server {
         prefix.map_err(ServerError::Extranonce)
     }
 
-    /// Nobody has a prefix any more. It rests until no job is left that it was used for.
-    pub(super) fn release(&mut self, work: WorkId, prefix: ExtranoncePrefix) {
+    /// Nobody has a prefix any more. If it was paid for, it rests until no job is left that it was used for.
+    pub(super) fn release(&mut self, work: WorkId, prefix: ExtranoncePrefix, is_paid_on_tip: bool) {
         if let Some((allocator, epoch)) = self.allocator_of(work) {
             // It was in use.
-            let _ = allocator.release(prefix, epoch);
+            let _ = if is_paid_on_tip { allocator.release(prefix, epoch) } else { allocator.release_unused(prefix) };
         }
     }
 
