@@ -169,3 +169,23 @@ fn a_share_of_a_job_that_was_sent_under_many_numbers_counts_once_however_many_ar
     }
     assert_eq!(channel.live_jobs().count(), 3);
 }
+
+#[test]
+fn a_late_block_of_one_of_the_last_three_jobs_is_given_once_even_if_many_shares_are_remembered() {
+    let options = ChannelOptions { max_shares_per_job: 1, ..ChannelOptions::default() };
+    let mut channel = channel(ChannelKind::Extended, options);
+    let easy = |n| Tip::new([n; 32], 0x207f_ffff, 1_700_000_000, None, NOW.unix_s).unwrap();
+    channel.set_tip(&easy(1));
+    for job_id in 1..=4 {
+        channel.add_job(job_id, job(job_id), 1_700_000_000);
+        let found = share(&job(job_id), &easy(1), target(0x7f), &[3; 16]);
+        assert!(channel.submit(&submission(job_id, found), NOW).is_ok());
+    }
+    channel.set_tip(&easy(2));
+    for job_id in 1..=4 {
+        let late = submission(job_id, share(&job(job_id), &easy(1), target(0x7f), &[4; 16]));
+        assert_eq!(channel.submit(&late, NOW).unwrap_err(), ShareError::StaleShare);
+        assert_eq!(channel.late_block(&late, NOW).is_some(), job_id > 1, "job {job_id}");
+        assert!(channel.late_block(&late, NOW).is_none(), "job {job_id}");
+    }
+}

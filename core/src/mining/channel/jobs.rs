@@ -9,6 +9,9 @@ use crate::bitcoin::{Hash, Target};
 use crate::mining::job::{ExtendedJob, JobSource};
 use crate::mining::share::Duplicates;
 
+/// How many jobs of the tip before are looked at for blocks: miners may be slow to take up a job.
+const MAX_FORMER: usize = 3;
+
 /// A job as one channel has it.
 #[derive(Clone, Debug)]
 pub(super) struct ChannelJob {
@@ -60,8 +63,8 @@ pub(super) struct Jobs {
     live: VecDeque<ChannelJob>,
     future: Vec<ChannelJob>,
     stale: Vec<u32>,
-    /// The last one on the tip before: a block of it may yet win.
-    former: Option<ChannelJob>,
+    /// The last ones on the tip before, the last one in the end: a block of them may yet win.
+    former: VecDeque<ChannelJob>,
 }
 
 impl Jobs {
@@ -96,9 +99,9 @@ impl Jobs {
         self.stale.contains(&job_id)
     }
 
-    /// The job to work on before the tip changed.
-    pub(super) fn former(&mut self) -> Option<&mut ChannelJob> {
-        self.former.as_mut()
+    /// One of the last jobs before the tip changed.
+    pub(super) fn former(&mut self, job_id: u32) -> Option<&mut ChannelJob> {
+        self.former.iter_mut().find(|former| former.job_id == job_id)
     }
 
     /// Whether the share is remembered with another job that it may also be a share of.
@@ -157,8 +160,10 @@ impl Jobs {
     pub(super) fn clear(&mut self) {
         self.stale.clear();
         self.stale.extend(self.live.iter().chain(&self.future).map(|job| job.job_id));
-        self.former = self.live.pop_back();
-        self.live.clear();
+        // Both keep their memory: a new tip allocates nothing.
+        self.former.clear();
+        core::mem::swap(&mut self.former, &mut self.live);
+        self.former.drain(..self.former.len().saturating_sub(MAX_FORMER));
         self.future.clear();
     }
 }

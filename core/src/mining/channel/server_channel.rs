@@ -402,17 +402,24 @@ impl ServerChannel {
 
     /// A stale share may be a block on the tip before, found before its miner heard of the new one: a node should see it, since
     /// it may yet win. It counts for nothing. Asked for shares that [`ServerChannel::submit`] has refused with `StaleShare`; looks
-    /// at the job that was worked on last, and gives each block once.
+    /// at the jobs that were worked on last, and gives each block once.
     pub fn late_block(&mut self, submission: &Submission<'_>, now: Time) -> Option<Accepted> {
         let Submission { job_id, share, .. } = submission;
         let (options, extranonce_size) = (self.options, self.extranonce_size);
         let tip = self.former_tip?;
-        let job = self.jobs.former().filter(|former| former.job_id == *job_id)?;
+        let job = self.jobs.former(*job_id)?;
         let tip = Tip { min_ntime: job.min_ntime, ..tip };
         let work = job.work(&tip, &options, extranonce_size);
         let Checked { hash, .. } = check(&work, share, now.unix_s).ok().filter(|checked| checked.is_block)?;
         let header = work.header(share);
-        let is_new = matches!(job.duplicates.insert(&hash), Insertion::New | Insertion::Last);
+        let is_new = match job.duplicates.insert(&hash) {
+            Insertion::New | Insertion::Last => true,
+            Insertion::Full if !self.blocks.contains(&hash) && self.blocks.len() < MAX_BLOCKS => {
+                self.blocks.push(hash);
+                true
+            }
+            Insertion::Duplicate | Insertion::Full => false,
+        };
         is_new.then(|| job.accepted(share, hash, Some(header), &tip))
     }
 
