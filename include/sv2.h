@@ -8107,7 +8107,8 @@ SV2_API void sv2_mining_proxy_free(struct sv2_mining_proxy *proxy);
  * Makes a server without clients and work; free it with sv2_mining_server_free.
  *
  * Returns SV2_ERROR_ARGUMENT unless exactly one of `identity` and `plaintext` is set, if the extranonce would have more than 32
- * bytes or no index, or if the pool's tag is not UTF-8 or too long for a scriptSig.
+ * bytes or no index, if the pool's tag is not UTF-8 or too long for a scriptSig, or if `shares_per_minute` or `min_hash_rate` is
+ * negative, infinite or no number.
  *
  * # Safety
  * `options` and what it points to are readable, its identity is NULL or live; `out` is writable.
@@ -8724,6 +8725,21 @@ sv2_status sv2_mining_server_set_upstream_prefix(struct sv2_mining_server *serve
                                                  uint64_t work_id,
                                                  struct sv2_bytes extranonce_prefix,
                                                  struct sv2_time now);
+
+/**
+ * No target of a channel that mines this work is harder than `hardest` from now on, where clients accept that: what is below it is
+ * wanted above, and must not be missed. It is the target of the upstream channel: say it when that is opened and with each SetTarget.
+ *
+ * Returns SV2_NOT_FOUND if there is no work of this name.
+ *
+ * # Safety
+ * `server` is live, `hardest` is readable.
+ */
+SV2_API
+sv2_status sv2_mining_server_set_hardest_target(struct sv2_mining_server *server,
+                                                uint64_t work_id,
+                                                const struct sv2_u256 *hardest,
+                                                struct sv2_time now);
 
 /**
  * A job came from above. Without min_ntime it waits for its tip; otherwise it is worked on from now on. It is sent at once. What it

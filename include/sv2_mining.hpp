@@ -173,6 +173,11 @@ public:
         return sv2_mining_server_set_upstream_prefix(get(), work_id, bytes(extranonce_prefix), now);
     }
 
+    /// No target of a channel that mines this work is harder than this from now on: the target of the upstream channel.
+    Status set_hardest_target(std::uint64_t work_id, const sv2_u256& hardest, sv2_time now) & noexcept {
+        return sv2_mining_server_set_hardest_target(get(), work_id, &hardest, now);
+    }
+
     /// A job came from above. What it points to is copied.
     Status new_upstream_job(std::uint64_t work_id, const sv2_new_extended_mining_job& job, sv2_time now) & noexcept {
         return sv2_mining_server_new_upstream_job(get(), work_id, &job, now);

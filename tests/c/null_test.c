@@ -6,6 +6,8 @@
 
 #include "peers.h"
 
+#include <math.h>
+
 static const sv2_u256_list no_hashes = {NULL, 0};
 static const sv2_bytes_list no_items = {NULL, 0};
 static const sv2_transaction_output_list no_outputs = {NULL, 0};
@@ -798,6 +800,7 @@ static void functions_of_mining_servers(void) {
     RETURNS(SV2_ERROR_NULL, sv2_mining_server_set_new_prev_hash(NULL, &tip, at_start));
     RETURNS(SV2_ERROR_NULL, sv2_mining_server_set_upstream(NULL, 1, no_bytes, 8, 4, at_start));
     RETURNS(SV2_ERROR_NULL, sv2_mining_server_set_upstream_prefix(NULL, 1, no_bytes, at_start));
+    RETURNS(SV2_ERROR_NULL, sv2_mining_server_set_hardest_target(NULL, 1, &target, at_start));
     RETURNS(SV2_ERROR_NULL, sv2_mining_server_new_upstream_job(NULL, 1, &job, at_start));
     RETURNS(SV2_ERROR_NULL, sv2_mining_server_set_upstream_prev_hash(NULL, 1, &upstream_tip, at_start));
     RETURNS(SV2_ERROR_NULL, sv2_mining_server_accept_channel(NULL, 1, 1, 1, NULL, at_start, &id));
@@ -817,6 +820,12 @@ static void functions_of_mining_servers(void) {
     CHECK(strcmp(sv2_mining_server_error(NULL), "") == 0);
 
     options.plaintext = 1;
+    options.shares_per_minute = -1;
+    LEAVES_ALONE(server, SV2_ERROR_ARGUMENT, sv2_mining_server_new(&options, &server)); /* no target is for that */
+    options.shares_per_minute = 0;
+    options.min_hash_rate = (double)INFINITY;
+    LEAVES_ALONE(server, SV2_ERROR_ARGUMENT, sv2_mining_server_new(&options, &server));
+    options.min_hash_rate = 0;
     RETURNS(SV2_OK, sv2_mining_server_new(&options, &server));
     RETURNS(SV2_ERROR_NULL, sv2_mining_server_set_identity(server, NULL));
     RETURNS(SV2_ERROR_NULL, sv2_mining_server_set_payout(server, 1, NULL, no_text, at_start));
@@ -830,6 +839,8 @@ static void functions_of_mining_servers(void) {
     RETURNS(SV2_ERROR_ARGUMENT, sv2_mining_server_set_new_prev_hash(server, &tip, at_start)); /* nBits of 0 */
     RETURNS(SV2_ERROR_ARGUMENT, sv2_mining_server_set_upstream(server, 1, no_bytes, 4, 8, at_start)); /* 8 of 4 bytes */
     RETURNS(SV2_NOT_FOUND, sv2_mining_server_set_upstream_prefix(server, 1, no_bytes, at_start));
+    RETURNS(SV2_ERROR_NULL, sv2_mining_server_set_hardest_target(server, 1, NULL, at_start));
+    RETURNS(SV2_NOT_FOUND, sv2_mining_server_set_hardest_target(server, 1, &target, at_start));
     RETURNS(SV2_ERROR_NULL, sv2_mining_server_new_upstream_job(server, 1, NULL, at_start));
     RETURNS(SV2_NOT_FOUND, sv2_mining_server_new_upstream_job(server, 1, &job, at_start));
     RETURNS(SV2_ERROR_NULL, sv2_mining_server_set_upstream_prev_hash(server, 1, NULL, at_start));

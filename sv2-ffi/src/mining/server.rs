@@ -50,7 +50,8 @@ impl Object for sv2_mining_server {
 /// Makes a server without clients and work; free it with sv2_mining_server_free.
 ///
 /// Returns SV2_ERROR_ARGUMENT unless exactly one of `identity` and `plaintext` is set, if the extranonce would have more than 32
-/// bytes or no index, or if the pool's tag is not UTF-8 or too long for a scriptSig.
+/// bytes or no index, if the pool's tag is not UTF-8 or too long for a scriptSig, or if `shares_per_minute` or `min_hash_rate` is
+/// negative, infinite or no number.
 ///
 /// # Safety
 /// `options` and what it points to are readable, its identity is NULL or live; `out` is writable.

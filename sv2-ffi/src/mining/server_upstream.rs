@@ -1,11 +1,14 @@
 //! The work of a mining server that comes from another one: the lower half of a proxy.
 
+use sv2_core::bitcoin::Target;
 use sv2_core::message::{NewExtendedMiningJob, SetNewPrevHash};
 use sv2_core::mining::server::{Server, ServerError, UpstreamChannel};
 use sv2_core::wire::{List, U256};
 
 use super::server::{call, sv2_mining_server};
-use crate::{SV2_ERROR_NULL, sv2_bytes, sv2_new_extended_mining_job, sv2_set_new_prev_hash, sv2_status, sv2_time};
+use crate::{
+    SV2_ERROR_NULL, sv2_bytes, sv2_new_extended_mining_job, sv2_set_new_prev_hash, sv2_status, sv2_time, sv2_u256,
+};
 
 /// Names an upstream channel, whose work channels are to mine; or says that the work of one that has this name comes from another
 /// server or another channel from now on. Then all its channels get other prefixes with SetExtranoncePrefix, and wait for the jobs
@@ -49,6 +52,24 @@ pub unsafe extern "C" fn sv2_mining_server_set_upstream_prefix(
 ) -> sv2_status {
     let extranonce_prefix = unsafe { extranonce_prefix.as_slice() };
     unsafe { call(server, |this| this.set_upstream_prefix(work_id, extranonce_prefix, now.into())) }
+}
+
+/// No target of a channel that mines this work is harder than `hardest` from now on, where clients accept that: what is below it is
+/// wanted above, and must not be missed. It is the target of the upstream channel: say it when that is opened and with each SetTarget.
+///
+/// Returns SV2_NOT_FOUND if there is no work of this name.
+///
+/// # Safety
+/// `server` is live, `hardest` is readable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sv2_mining_server_set_hardest_target(
+    server: *mut sv2_mining_server,
+    work_id: u64,
+    hardest: *const sv2_u256,
+    now: sv2_time,
+) -> sv2_status {
+    let Some(hardest) = (unsafe { hardest.as_ref() }) else { return SV2_ERROR_NULL };
+    unsafe { call(server, |this| this.set_hardest_target(work_id, Target(hardest.bytes), now.into())) }
 }
 
 /// A job came from above. Without min_ntime it waits for its tip; otherwise it is worked on from now on. It is sent at once. What it
