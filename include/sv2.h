@@ -6120,7 +6120,8 @@ typedef struct sv2_new_prev_hash {
 #define SV2_JOB_SOURCE_CUSTOM 3
 
 /**
- * Up to min_ntime and MAX_FUTURE_BLOCK_TIME, two hours: what other servers do and miners that roll nTime need.
+ * Up to min_ntime and MAX_FUTURE_BLOCK_TIME, two hours: what other servers do and miners that roll nTime need. On a tip that is older
+ * than that, up to now, or as many seconds after min_ntime as have passed since it was received, whichever is later.
  */
 #define SV2_NTIME_FUTURE_BLOCK_TIME 0
 

@@ -10,7 +10,7 @@
 // What users call themselves and their workers has %XX for what is no plain character, and - for nothing. All that is paid can be
 // reckoned from it again: difficulties add up to what the miners were acknowledged.
 //
-// Lines are on the disk a second after the share at the latest; a crash loses no others.
+// Lines are on the disk after a second and what writing it takes; a crash loses no others.
 #pragma once
 
 #include <filesystem>

@@ -32,7 +32,8 @@ pub struct sv2_mining_tip {
 
 /// How late a share's nTime may be.
 pub type sv2_ntime_rule = u8;
-/// Up to min_ntime and MAX_FUTURE_BLOCK_TIME, two hours: what other servers do and miners that roll nTime need.
+/// Up to min_ntime and MAX_FUTURE_BLOCK_TIME, two hours: what other servers do and miners that roll nTime need. On a tip that is older
+/// than that, up to now, or as many seconds after min_ntime as have passed since it was received, whichever is later.
 pub const SV2_NTIME_FUTURE_BLOCK_TIME: sv2_ntime_rule = 0;
 /// Up to min_ntime and the seconds since it was received, as the specification says (spec 5.3.11).
 pub const SV2_NTIME_SINCE_RECEIVED: sv2_ntime_rule = 1;
